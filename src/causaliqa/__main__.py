@@ -1,0 +1,5 @@
+"""``python -m causaliqa``: the same as the ``causaliqa`` command."""
+
+from causaliqa.cli import main
+
+main()

@@ -1,0 +1,107 @@
+"""The metrics by name, with what must be declared about each: polarity, range, colour handling, source."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from causaliqa.baselines.gmsd import gmsd
+from causaliqa.baselines.haarpsi import haarpsi
+from causaliqa.baselines.mdsi import mdsi
+from causaliqa.baselines.ms_ssim import ms_ssim
+from causaliqa.baselines.psnr import psnr
+from causaliqa.baselines.ssim import ssim, ssim_downsampled
+from causaliqa.baselines.vsi import vsi
+from causaliqa.errors import ConfigError
+
+
+class MetricFunction(Protocol):
+    """A full-reference metric on two arrays (H, W) or (H, W, 3) of equal shape."""
+
+    def __call__(self, reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+        """Return the score of the pair."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric and its declarations.
+
+    Attributes
+    ----------
+    name : as in params.yaml and in score tables.
+    title : as in figures and tables for people.
+    function : the metric.
+    higher_is_better : polarity.
+    range : least and largest possible score.
+    colour : what is done with RGB.
+    reference_paper : short citation.
+    """
+
+    name: str
+    title: str
+    function: MetricFunction
+    higher_is_better: bool
+    range: tuple[float, float]
+    colour: str
+    reference_paper: str
+
+
+_LUMA = "BT.601 luma"
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("psnr", "PSNR", psnr, True, (0.0, math.inf), "all channels together", "-"),
+        Metric("ssim", "SSIM", ssim, True, (-1.0, 1.0), _LUMA, "Wang, Bovik, Sheikh, Simoncelli, TIP 2004"),
+        Metric(
+            "ssim_downsampled",
+            "SSIM (downsampled)",
+            ssim_downsampled,
+            True,
+            (-1.0, 1.0),
+            _LUMA,
+            "Wang, Bovik, Sheikh, Simoncelli, TIP 2004",
+        ),
+        Metric("ms_ssim", "MS-SSIM", ms_ssim, True, (0.0, 1.0), _LUMA, "Wang, Simoncelli, Bovik, Asilomar 2003"),
+        Metric("gmsd", "GMSD", gmsd, False, (0.0, 0.5), _LUMA, "Xue, Zhang, Mou, Bovik, TIP 2014"),
+        Metric(
+            "mdsi",
+            "MDSI",
+            mdsi,
+            False,
+            (0.0, math.inf),
+            "luminance and two opponent channels",
+            "Ziaei Nafchi, Shahkolaei, Hedjam, Cheriet, IEEE Access 2016",
+        ),
+        Metric(
+            "haarpsi", "HaarPSI", haarpsi, True, (0.0, 1.0), "YIQ", "Reisenhofer, Bosse, Kutyniok, Wiegand, SPIC 2018"
+        ),
+        Metric("vsi", "VSI", vsi, True, (-1.0, 1.0), "LMN and CIELAB", "Zhang, Shen, Li, TIP 2014"),
+    )
+}
+
+
+def get(name: str) -> Metric:
+    """Return a metric by name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such metric; the message names the nearest.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    close = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(METRICS)}"
+    raise ConfigError(f"no metric is named {name!r}; {hint}")
+
+
+def get_all(names: Iterable[str]) -> list[Metric]:
+    """Return metrics by name, in order, each once."""
+    return [get(name) for name in dict.fromkeys(names)]

@@ -1,0 +1,26 @@
+"""Verb ``baselines``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from causaliqa.cli.options import Jobs, OutDirectory, Params
+
+
+def baselines(
+    degraded: Annotated[Path, typer.Argument(metavar="DEGRADED_DIR", help="Folder that degrade wrote.")],
+    out: OutDirectory,
+    params: Params = "{}",
+    jobs: Jobs = 1,
+) -> None:
+    """Score a degraded set with classical metrics; form the pseudo-MOS, their consensus.
+
+    Example:  causaliqa baselines data/degraded/bundled_natural --out results/baselines/bundled_natural --jobs 2
+    """
+    from causaliqa.baselines.stage import run
+    from causaliqa.config import Baselines, parse_section
+
+    typer.echo(run(degraded, out, parse_section(Baselines, params), jobs), err=True)

@@ -1,0 +1,1 @@
+"""Datasets: the registry, fetching, manifests, and stored sets of degraded images."""

@@ -1,0 +1,1 @@
+"""Causal disentanglement of content and degradation: model, interventions, training, features."""

@@ -1,0 +1,97 @@
+"""The domain in which decoded images are compared: locally normalised opponent bands.
+
+People notice structure relative to its surround and hardly mind slow shifts of level or colour. Decoded images are
+therefore compared after a Laplacian pyramid and divisive normalisation (after Laparra, Balle, Berardino, Simoncelli,
+"Perceptual image quality assessment using a normalized Laplacian pyramid", HVEI 2016), on opponent colours; the
+low-pass residual enters with a small weight.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: RGB to luma (BT.601) and two colour differences, each in about [-1, 1].
+_OPPONENT = ((0.299, 0.587, 0.114), (0.5, -0.5, 0.0), (0.25, 0.25, -0.5))
+#: 5-tap binomial low-pass of Burt and Adelson, 1983.
+_BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+#: Added to the local amplitude before division: bands weaker than this are invisible and stay small.
+_SATURATION = 0.04
+_CHARBONNIER = 1e-3
+
+
+def opponent(rgb: Tensor) -> Tensor:
+    """Return luma and two colour differences, (N,3,H,W), of RGB in [0, 1]."""
+    matrix = torch.tensor(_OPPONENT, dtype=rgb.dtype, device=rgb.device)
+    return torch.einsum("oc,nchw->nohw", matrix, rgb)
+
+
+def from_opponent(image: Tensor) -> Tensor:
+    """Invert :func:`opponent`."""
+    matrix = torch.linalg.inv(torch.tensor(_OPPONENT, dtype=torch.float64)).to(image)
+    return torch.einsum("oc,nchw->nohw", matrix, image)
+
+
+def blur(image: Tensor) -> Tensor:
+    """Low-pass with the binomial filter; borders are replicated."""
+    channels = image.shape[1]
+    kernel = torch.tensor(_BINOMIAL, dtype=image.dtype, device=image.device)
+    padded = functional.pad(image, (2, 2, 2, 2), mode="replicate")
+    rows = functional.conv2d(padded, kernel.view(1, 1, 5, 1).expand(channels, 1, 5, 1), groups=channels)
+    return functional.conv2d(rows, kernel.view(1, 1, 1, 5).expand(channels, 1, 1, 5), groups=channels)
+
+
+def pyramid(image: Tensor, levels: int = 4) -> tuple[list[Tensor], Tensor]:
+    """Return `levels` band-pass images, finest first, and the low-pass residual.
+
+    The bands are differences of low-passed images; each is half the size of the one before.
+    """
+    bands = []
+    for _ in range(levels):
+        low = blur(image)
+        bands.append(image - low)
+        image = low[..., ::2, ::2]
+    return bands, image
+
+
+def normalised(band: Tensor) -> Tensor:
+    """Divide a band by its local amplitude, averaged over 5x5 pixels of the same channel."""
+    return band / (_SATURATION + functional.avg_pool2d(band.abs(), 5, stride=1, padding=2, count_include_pad=False))
+
+
+def band_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Perceptual distance of two opponent images, shape (N,): mean Charbonnier error over normalised bands.
+
+    Plain bands join with weight 2 to anchor amplitude, and the low-pass residual with weight 0.15.
+    """
+    bands_1, low_1 = pyramid(first)
+    bands_2, low_2 = pyramid(second)
+    total = 0.15 * _charbonnier(low_1 - low_2)
+    for band_1, band_2 in zip(bands_1, bands_2, strict=True):
+        total = total + (
+            _charbonnier(normalised(band_1) - normalised(band_2)) + 2.0 * _charbonnier(band_1 - band_2)
+        ) / len(bands_1)
+    return total
+
+
+def _charbonnier(error: Tensor) -> Tensor:
+    return (error.square() + _CHARBONNIER**2).sqrt().mean(dim=(1, 2, 3)) - _CHARBONNIER
+
+
+def with_low_pass_of(decoded: Tensor, source: Tensor, levels: int = 4) -> Tensor:
+    """Return the decoded opponent image with the low-pass residual of `source`, for showing to people.
+
+    Decoding is judged on bands: the slow part of a decoded image is hardly constrained and would tint the picture.
+    """
+
+    def slow(image: Tensor) -> Tensor:
+        sizes = []
+        for _ in range(levels):
+            sizes.append(image.shape[-2:])
+            image = blur(image)[..., ::2, ::2]
+        for size in reversed(sizes):
+            image = functional.interpolate(image, size=size, mode="bilinear", align_corners=False)
+        return image
+
+    return decoded - slow(decoded) + slow(source)

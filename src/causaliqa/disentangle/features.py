@@ -1,0 +1,101 @@
+"""Features of an image pair: pooled sizes of the masked degradation difference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from causaliqa.datasets.shards import DegradedSet
+from causaliqa.disentangle.model import DisentanglementModel, pad
+from causaliqa.disentangle.training import load_model
+from causaliqa.images import as_rgb
+from causaliqa.io import write_parquet
+from causaliqa.seeding import make_deterministic
+
+#: Pooled statistics of each scale and channel.
+STATISTICS = ("mean", "rms", "high")
+#: Manifest columns that a feature table carries.
+IDENTITY = ["dataset", "domain", "image", "reference", "distortion", "level", "parent", "partition"]
+
+
+def feature_names(scales: int, channels: int) -> list[str]:
+    """Return names in the order of :func:`pair_features`, e.g. ``d0_rms_3`` for scale 0, channel 3."""
+    return [
+        f"d{scale}_{statistic}_{channel}"
+        for scale in range(scales)
+        for statistic in STATISTICS
+        for channel in range(channels)
+    ]
+
+
+def feature_columns(table: pd.DataFrame) -> list[str]:
+    """Return the feature columns of a table, in order."""
+    return [name for name in table.columns if name[:1] == "d" and name[1:2].isdigit()]
+
+
+def pool(difference: list[Tensor], percentile: float) -> Tensor:
+    """Pool |D(y) - D(x)| over space.
+
+    Parameters
+    ----------
+    difference : one (N, K, h, w) a scale.
+    percentile : the high percentile, in per cent.
+
+    Returns
+    -------
+    Tensor
+        (N, scales * 3 * K): mean, root mean square and the high percentile of the absolute difference.
+    """
+    parts = []
+    for scale in difference:
+        flat = scale.abs().flatten(2)
+        # The k-th largest value, not an interpolation: exact and the same on every device.
+        rank = max(1, round(flat.shape[2] * percentile / 100))
+        parts += [flat.mean(dim=2), flat.square().mean(dim=2).sqrt(), flat.kthvalue(rank, dim=2).values]
+    return torch.cat(parts, dim=1)
+
+
+def pair_features(model: DisentanglementModel, reference: Tensor, distorted: Tensor, percentile: float) -> Tensor:
+    """Return the features of pairs; images are RGB (N,3,H,W) in [0, 1] of any size. Shape (N, F)."""
+    return pool(model.difference(pad(reference), pad(distorted)), percentile)
+
+
+def to_tensor(stimulus: np.ndarray) -> Tensor:
+    """Return a uint8 stimulus as RGB (1,3,H,W) float32 in [0, 1]."""
+    return torch.from_numpy(as_rgb(stimulus).transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255))
+
+
+@torch.no_grad()
+def embed_set(model_folder: Path, degraded: Path, out: Path, percentile: float) -> int:
+    """Write the features of every pair of a degraded set; return how many.
+
+    Pairs go one by one: a batch on a CPU is slower an image than a loop. What depends on the reference alone is
+    computed once a reference.
+    """
+    make_deterministic(1)
+    model, _ = load_model(model_folder)
+    stored = DegradedSet(degraded)
+    rows, features = [], []
+    with tqdm(total=len(stored.manifest), desc=f"embed {stored.name}", unit="pair", disable=None) as bar:
+        for reference in stored.references:
+            mask: list[Tensor] = []
+            at_reference: list[Tensor] = []
+            for image, pristine, distorted in stored.pairs(reference):
+                if not mask:
+                    x = pad(to_tensor(pristine))
+                    mask, at_reference = model.mask(model.content(x)), model.degradation(x)
+                at_distorted = model.degradation(pad(to_tensor(distorted)))
+                difference = [m * (b - a) for m, a, b in zip(mask, at_reference, at_distorted, strict=True)]
+                features.append(pool(difference, percentile)[0].numpy())
+                rows.append(image)
+                bar.update()
+    choices = model.choices
+    table = stored.manifest.set_index("image").loc[rows].reset_index()[IDENTITY]
+    values = pd.DataFrame(np.stack(features), columns=feature_names(choices.scales, choices.channels), dtype=np.float32)
+    write_parquet(out, pd.concat([table, values], axis=1))
+    return len(rows)

@@ -1,0 +1,216 @@
+"""The interventions of the causal model, carried out on test references and measured.
+
+The numbers say how far each claim holds; the pictures show it. Nothing here is used in training or scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from causaliqa.datasets.shards import REFERENCE, DegradedSet
+from causaliqa.disentangle.analysis import band_distance, from_opponent, opponent, with_low_pass_of
+from causaliqa.disentangle.features import to_tensor
+from causaliqa.disentangle.model import STRIDE, DisentanglementModel, zeros_like
+from causaliqa.disentangle.training import load_model
+from causaliqa.errors import DataError
+from causaliqa.io import write_csv, write_json, write_tensors
+from causaliqa.seeding import make_deterministic
+
+#: Types shown in the grid, in this order of preference; one severe enough to see, mild enough to read.
+_SHOWN = ("gaussian_blur", "jpeg", "white_noise", "jpeg2000", "colour_quantisation", "contrast_change")
+_LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+_COLUMNS = ["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"]
+
+
+def _crop(image: Tensor) -> Tensor:
+    """Cut to whole pixels at every scale, centred."""
+    height, width = (side // STRIDE * STRIDE for side in image.shape[-2:])
+    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
+    return image[..., top : top + height, left : left + width]
+
+
+def _show(decoded: Tensor, low_pass_from: Tensor) -> Tensor:
+    return from_opponent(with_low_pass_of(decoded, low_pass_from)).clamp(0, 1)
+
+
+def _map(features: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """Average the scales of feature maps, brought to one size, over channels: (N,H,W)."""
+    parts = [
+        functional.interpolate(x.mean(dim=1, keepdim=True), size=size, mode="bilinear", align_corners=False)
+        for x in features
+    ]
+    return torch.stack(parts).mean(dim=0)[:, 0]
+
+
+def intervene(model: DisentanglementModel, x: Tensor, y: Tensor) -> dict[str, Any]:
+    """Carry out every intervention on one pair.
+
+    Parameters
+    ----------
+    x, y : reference and distorted image, RGB (1,3,H,W) in [0, 1], sides multiples of 32.
+
+    Returns
+    -------
+    dict
+        ``restored`` do(D:=0) on y, ``transferred`` do(D:=D_y) on x (opponent colours), ``mask`` and ``degradation``
+        maps (1,H,W), ``lambda_curve`` distance of the decoded image from the reference over lambda, and the
+        distances ``restore, restore_baseline, transfer, transfer_baseline``.
+    """
+    content_x, content_y = model.content(x), model.content(y)
+    mask = model.mask(content_x)
+    degradation = model.masked(mask, model.degradation(y))
+    restored = model.decode(content_y, zeros_like(degradation))
+    transferred = model.decode(content_x, degradation)
+    plain = model.decode(content_x, zeros_like(degradation))
+    reference, distorted = opponent(x), opponent(y)
+    curve = [float(band_distance(model.decode(content_x, [lam * d for d in degradation]), plain)) for lam in _LAMBDAS]
+    return {
+        "restored": restored,
+        "transferred": transferred,
+        "mask": _map(mask, (x.shape[-2], x.shape[-1])),
+        "degradation": _map([d.abs() for d in model.difference(x, y)], (x.shape[-2], x.shape[-1])),
+        "lambda_curve": curve,
+        "restore": float(band_distance(restored, reference)),
+        # What content alone decodes to is as near as this decoder can come to the reference.
+        "restore_floor": float(band_distance(plain, reference)),
+        "restore_baseline": float(band_distance(distorted, reference)),
+        "transfer": float(band_distance(transferred, distorted)),
+        "transfer_baseline": float(band_distance(plain, distorted)),
+    }
+
+
+def _measures(found: dict[str, Any]) -> list[tuple[str, str, float, float]]:
+    curve = found["lambda_curve"]
+    monotone = float(spearmanr(_LAMBDAS, curve).statistic) if max(curve) > 0 else 0.0
+    return [
+        ("restore", "band distance to the reference", found["restore"], found["restore_baseline"]),
+        ("restore_floor", "band distance to the reference", found["restore_floor"], found["restore_baseline"]),
+        ("transfer", "band distance to the distorted image", found["transfer"], found["transfer_baseline"]),
+        ("scaling", "SRCC of decoded change with lambda", monotone, 1.0),
+    ]
+
+
+def _recipe_leak(
+    model: DisentanglementModel, stored: Sequence[DegradedSet], picked: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """do(C:=C'), recipe kept: how much of the spread of pooled D lies between contents rather than recipes."""
+    rows, values = [], []
+    for row in picked.itertuples():
+        source = stored[int(row.set)]  # type: ignore[arg-type]
+        y = _crop(to_tensor(source.stimulus(str(row.image))))
+        values.append(torch.cat([d.mean(dim=(2, 3)) for d in model.degradation(y)], dim=1)[0].numpy())
+        rows.append((str(row.distortion), int(row.level)))  # type: ignore[arg-type]
+    table = pd.DataFrame(np.stack(values))
+    centred = table - table.groupby(rows).transform("mean")
+    within = float(np.square(centred.to_numpy()).sum())
+    total = float(np.square((table - table.mean()).to_numpy()).sum())
+    share = within / total if total > 0 else 1.0
+    return [
+        {
+            "dataset": "all",
+            "reference": "all",
+            "distortion": "all",
+            "level": 0,
+            "intervention": "recipe",
+            "measure": "share of pooled D's variance that content explains (0: none, 1: all)",
+            "value": share,
+            "baseline": 1.0,
+        }
+    ]
+
+
+@torch.no_grad()
+def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6) -> int:
+    """Write ``interventions.safetensors`` (pictures), ``interventions.json`` and ``numbers.csv``.
+
+    Returns the number of pairs measured.
+
+    Raises
+    ------
+    DataError
+        If the sets hold no test reference.
+    """
+    make_deterministic(1)
+    model, _ = load_model(model_folder)
+    stored = [DegradedSet(folder) for folder in degraded]
+    tables = [item.manifest.assign(set=index) for index, item in enumerate(stored)]
+    manifest = pd.concat(tables, ignore_index=True)
+    picked = manifest[(manifest["partition"] == "test") & manifest["level"].isin([2, 4])]
+    if picked.empty:
+        picked = manifest[(manifest["partition"] == "test") & (manifest["level"] > 0)]
+    if picked.empty:
+        raise DataError(f"{', '.join(item.name for item in stored)}: no distorted image of a test reference")
+    numbers: list[dict[str, Any]] = []
+    pictures: list[dict[str, Any]] = []
+    for row in tqdm(list(picked.itertuples()), desc="interventions", unit="pair", disable=None):
+        source = stored[int(row.set)]  # type: ignore[arg-type]
+        x = _crop(to_tensor(source.stimulus(f"{row.reference}/{REFERENCE}/0")))
+        y = _crop(to_tensor(source.stimulus(str(row.image))))
+        found = intervene(model, x, y)
+        identity = {
+            "dataset": source.name,
+            "reference": row.reference,
+            "distortion": row.distortion,
+            "level": row.level,
+        }
+        numbers += [
+            {**identity, "intervention": name, "measure": measure, "value": value, "baseline": baseline}
+            for name, measure, value, baseline in _measures(found)
+        ]
+        kind = str(row.distortion)
+        if (
+            kind in _SHOWN
+            and row.level == picked["level"].max()
+            and len({p["kind"] for p in pictures} | {kind}) > len(pictures)
+        ):
+            contents = {p["content"] for p in pictures}
+            content = f"{source.name} {row.reference}"
+            # A new content for each row where there is one: the grid should not show the same picture six times.
+            if content not in contents or len(contents) == picked.groupby(["set", "reference"]).ngroups:
+                pictures.append({"kind": kind, "content": content, "x": x, "y": y, "level": int(row.level), **found})  # type: ignore[arg-type]
+    numbers += _recipe_leak(model, stored, picked)
+    write_csv(out / "numbers.csv", pd.DataFrame(numbers, columns=_COLUMNS))
+    _write_pictures(out, pictures[:shown])
+    return len(picked)
+
+
+def _write_pictures(out: Path, pictures: list[dict[str, Any]]) -> None:
+    side = min((min(p["x"].shape[-2:]) for p in pictures), default=STRIDE)
+
+    def centre(image: Tensor) -> Tensor:
+        top, left = (image.shape[-2] - side) // 2, (image.shape[-1] - side) // 2
+        return image[..., top : top + side, left : left + side]
+
+    def stack(parts: list[Tensor], empty: tuple[int, ...]) -> Tensor:
+        return torch.cat([centre(part) for part in parts]) if parts else torch.zeros(empty)
+
+    rgb, plane = (0, 3, side, side), (0, side, side)
+    write_tensors(
+        out / "interventions.safetensors",
+        {
+            "reference": stack([p["x"] for p in pictures], rgb),
+            "distorted": stack([p["y"] for p in pictures], rgb),
+            "restored": stack([_show(p["restored"], opponent(p["y"])) for p in pictures], rgb),
+            "transferred": stack([_show(p["transferred"], opponent(p["x"])) for p in pictures], rgb),
+            "mask": stack([p["mask"] for p in pictures], plane),
+            "degradation": stack([p["degradation"] for p in pictures], plane),
+            "lambdas": torch.tensor(_LAMBDAS),
+            "lambda_curve": torch.tensor([p["lambda_curve"] for p in pictures], dtype=torch.float32).reshape(
+                len(pictures), len(_LAMBDAS)
+            ),
+        },
+    )
+    write_json(
+        out / "interventions.json",
+        {"labels": [f"{p['content']} {p['kind']} level {p['level']}" for p in pictures]},
+    )

@@ -1,0 +1,171 @@
+"""The training terms: each intervention of the causal model is one of them.
+
+See docs/method.md for the list with formulas. Every term is a scalar; weights are in ``pretrain.loss``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from causaliqa.disentangle.analysis import band_distance, opponent
+from causaliqa.disentangle.batches import Batch
+from causaliqa.disentangle.model import DisentanglementModel, pooled_norm, zeros_like
+
+#: Temperature of InfoNCE (as in DisQUE, arXiv 2404.13484).
+_TEMPERATURE = 0.1
+#: Difference of log size that a ranking asks for, a just noticeable step.
+_MARGIN = 0.1
+#: Slope of the ranking loss on the log-size difference.
+_SLOPE = 4.0
+#: Steps on the shared severity scale at which one distortion is clearly worse than another of any type.
+_CLEAR = 1.5
+#: Keeps the null term finite when the code is silent.
+_FLOOR = 1e-2
+
+
+def _add_noise(degradation: list[Tensor], generator: torch.Generator | None) -> list[Tensor]:
+    """Information bottleneck: unit-variance noise, so that sizes are measured in just-noticeable units."""
+    if generator is None:
+        return degradation
+    return [x + torch.randn(x.shape, generator=generator).to(x) for x in degradation]
+
+
+def _rank(better: Tensor, worse: Tensor) -> Tensor:
+    """Logistic ranking loss on log sizes, elementwise: `worse` must be larger by the margin."""
+    return functional.softplus(_SLOPE * (better.log() - worse.log() + _MARGIN)) / _SLOPE
+
+
+def _masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
+    weight = chosen.to(values)
+    return (values * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def _split(features: list[Tensor], parts: int) -> list[list[Tensor]]:
+    chunks = [x.chunk(parts) for x in features]
+    return [[scale[part] for scale in chunks] for part in range(parts)]
+
+
+def _content_terms(first: list[Tensor], second: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Invariance (1 - cosine at every position) and InfoNCE over positions of the coarser scales.
+
+    Invariance alone permits a constant; InfoNCE asks each position to be told apart from all others of the batch.
+    """
+    invariance = torch.stack(
+        [1 - functional.cosine_similarity(x, y, dim=1).mean() for x, y in zip(first, second, strict=True)]
+    ).mean()
+    x, y = (
+        functional.normalize(functional.adaptive_avg_pool2d(side[-2], 4).flatten(2), dim=1) for side in (first, second)
+    )
+    anchors, positives = (side.permute(0, 2, 1).flatten(0, 1) for side in (x, y))
+    logits = anchors @ positives.T / _TEMPERATURE
+    return invariance, functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+
+
+def training_terms(model: DisentanglementModel, batch: Batch, noise: torch.Generator | None) -> dict[str, Tensor]:
+    """Return every training term of a batch by its name in ``pretrain.loss``.
+
+    Parameters
+    ----------
+    noise : generator of the bottleneck's noise; None decodes without noise (validation, or no bottleneck).
+    """
+    groups = len(batch.reference)
+    # One pass for all images of a kind: convolutions are cheaper on one large batch.
+    contents = _split(model.content(torch.cat([batch.reference, batch.severe, batch.other, batch.other_severe])), 4)
+    c_reference, c_severe, c_other, c_other_severe = contents
+    raw = _split(
+        model.degradation(
+            torch.cat(
+                [
+                    batch.reference,
+                    batch.mild,
+                    batch.severe,
+                    batch.first_step,
+                    batch.chain,
+                    batch.other,
+                    batch.other_severe,
+                ]
+            )
+        ),
+        7,
+    )
+    d_reference, d_mild, d_severe, d_first, d_chain, d_other, d_other_severe = raw
+    mask, other_mask = model.mask(c_reference), model.mask(c_other)
+
+    def size(degraded: list[Tensor], pristine: list[Tensor], by: list[Tensor]) -> Tensor:
+        return pooled_norm([m * (y - x) for m, x, y in zip(by, pristine, degraded, strict=True)])
+
+    m_severe, m_other_severe = model.masked(mask, d_severe), model.masked(other_mask, d_other_severe)
+
+    # Decodings, in one pass: restore x and x', transfer to x and x', swap content, scale by lambda.
+    null = zeros_like(d_severe)
+    lam = 0.5
+    mean_severe = [x.mean(dim=(2, 3), keepdim=True).expand_as(x) for x in d_severe]
+    decoded = model.decode(
+        [
+            torch.cat(parts)
+            for parts in zip(c_severe, c_other_severe, c_reference, c_other, c_other, c_reference, strict=True)
+        ],
+        [
+            torch.cat(parts)
+            for parts in zip(
+                null,
+                null,
+                _add_noise(m_severe, noise),
+                _add_noise(m_other_severe, noise),
+                _add_noise(model.masked(other_mask, mean_severe), noise),
+                [lam * x for x in m_severe],
+                strict=True,
+            )
+        ],
+    )
+    restored, transferred, swapped, scaled = torch.split(decoded, [2 * groups, 2 * groups, groups, groups])
+    references = opponent(torch.cat([batch.reference, batch.other]))
+    distorted = opponent(torch.cat([batch.severe, batch.other_severe]))
+
+    severe, mild = size(d_severe, d_reference, mask), size(d_mild, d_reference, mask)
+    other_severe = size(d_other_severe, d_other, other_mask)
+    first, chain = size(d_first, d_reference, mask), size(d_chain, d_reference, mask)
+
+    # do(D := lambda D): what is decoded from half the degradation lies between the reference and the distorted image.
+    to_reference = band_distance(scaled, references[:groups])
+    full = band_distance(transferred[:groups].detach(), references[:groups])
+    none = band_distance(restored[:groups].detach(), references[:groups])
+    scaling = functional.relu(to_reference - full) + functional.relu(none - to_reference)
+
+    invariance, contrast = _content_terms(
+        [torch.cat(parts) for parts in zip(c_reference[:-1], c_other[:-1], strict=True)],
+        [torch.cat(parts) for parts in zip(c_severe[:-1], c_other_severe[:-1], strict=True)],
+    )
+    pooled = [
+        torch.cat([x.mean(dim=(2, 3)), (x.square().mean(dim=(2, 3)) + 1e-6).sqrt()], dim=1)
+        for x in (*d_severe, *d_other_severe)
+    ]
+    half = len(pooled) // 2
+    recipe = torch.stack(
+        [
+            (a - b).square().mean() / (a.square().mean() + b.square().mean() + 1e-3)
+            for a, b in zip(pooled[:half], pooled[half:], strict=True)
+        ]
+    ).mean()
+    sizes = torch.cat([mild, severe, other_severe])
+    positions = torch.cat([batch.mild_position, batch.severe_position, batch.severe_position]).to(sizes.device)
+    clear = (positions[None, :] - positions[:, None]) >= _CLEAR
+    energy = torch.stack([x.square().mean() for x in (*m_severe, *m_other_severe)]).mean()
+    pristine = (*model.masked(mask, d_reference), *model.masked(other_mask, d_other))
+    pristine_energy = torch.stack([x.square().mean() for x in pristine]).mean()
+    return {
+        "restore": band_distance(restored, references).mean(),
+        "transfer": band_distance(transferred, distorted).mean(),
+        "recipe": recipe,
+        "swap": _masked_mean(band_distance(swapped, distorted[groups:]), batch.homogeneous.to(sizes.device)),
+        "content": invariance,
+        "contrast": contrast,
+        # Relative, so that it asks for an origin and not for a code that is small everywhere.
+        "null": pristine_energy / (energy + _FLOOR),
+        "energy": energy,
+        "severity": _rank(mild, severe).mean() + _masked_mean(_rank(first, chain), batch.has_chain.to(sizes.device)),
+        "scaling": scaling.mean(),
+        "ladder": _masked_mean(_rank(sizes[:, None].expand_as(clear), sizes[None, :].expand_as(clear)), clear),
+    }

@@ -1,0 +1,185 @@
+"""The disentanglement model: content encoder, degradation encoder, content-driven mask, decoder.
+
+An independent implementation of the ideas of Zhang et al., arXiv 2604.21654. Structural causal model: C -> X_ref,
+(C, D) -> X_dist, C -> M, Dm = M(C) * D -> Q. Scores are read off the masked degradation Dm alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from causaliqa.config import PretrainChoices
+from causaliqa.disentangle.analysis import opponent
+from causaliqa.seeding import torch_generator
+
+#: Images are padded so that every scale has whole pixels.
+STRIDE = 32
+#: Lifts an untrained encoder's maps to the size of the bottleneck's unit noise: a code that starts far below the
+#: noise carries nothing, earns no gradient from reconstruction, and is driven to zero by the energy term.
+_GAIN = 20.0
+#: Brings opponent colours to about unit size for the first convolution.
+_LIFT = 2.0
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions, the first strided; instance normalisation only for content."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, normalise: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.norm: nn.Module = nn.InstanceNorm2d(outputs, affine=True) if normalise else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.leaky_relu(self.norm(self.first(x)), 0.1)
+        return functional.leaky_relu(self.second(x), 0.1)
+
+
+class Encoder(nn.Module):
+    """Multi-scale convolutional features of an RGB image.
+
+    The image enters at half size by pixel-unshuffle: twelve channels lose nothing and cost a quarter.
+    """
+
+    def __init__(self, widths: list[int], normalise: bool) -> None:
+        super().__init__()
+        inputs = [12, *widths[:-1]]
+        self.blocks = nn.ModuleList(
+            _Block(before, after, 1 if scale == 0 else 2, normalise)
+            for scale, (before, after) in enumerate(zip(inputs, widths, strict=True))
+        )
+
+    def forward(self, rgb: Tensor) -> list[Tensor]:
+        """Map (N,3,H,W) in [0,1] to one (N, widths[s], H/2^(s+1), W/2^(s+1)) a scale."""
+        return self.features(at_half_scale(rgb))
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Map an image at half scale, (N,12,H/2,W/2), to its features; see :meth:`forward`."""
+        features = []
+        for block in self.blocks:
+            x = block(x)
+            features.append(x)
+        return features
+
+
+class Decoder(nn.Module):
+    """Content and masked degradation of all scales to an opponent image.
+
+    What the features say is a change of the image that content came from. The change starts at zero, so that from the
+    first step on training is about interventions and not about redrawing texture.
+    """
+
+    def __init__(self, widths: list[int], channels: int) -> None:
+        super().__init__()
+        coarser = [*widths[1:], 0]
+        self.merge = nn.ModuleList(
+            nn.Conv2d(width + channels + above, width, 3, padding=1)
+            for width, above in zip(widths, coarser, strict=True)
+        )
+        self.out = nn.Conv2d(widths[0], 12, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    def forward(self, content: list[Tensor], degradation: list[Tensor]) -> Tensor:
+        """Return (N,3,H,W) in opponent colours; the last of `content` is the image at half scale."""
+        x: Tensor | None = None
+        for scale in reversed(range(len(degradation))):
+            parts = [content[scale], degradation[scale]]
+            if x is not None:
+                parts.append(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+            x = functional.leaky_relu(self.merge[scale](torch.cat(parts, dim=1)), 0.1)
+        assert x is not None
+        return functional.pixel_shuffle(content[-1] + self.out(x), 2) / _LIFT
+
+
+class DisentanglementModel(nn.Module):
+    """Both encoders, the mask and the decoder.
+
+    Parameters
+    ----------
+    choices : sizes and switches; see :class:`causaliqa.config.PretrainChoices`.
+
+    Notes
+    -----
+    Inputs are RGB, (N,3,H,W), float, in [0, 1], with H and W multiples of 32 (see :func:`pad`). Features are lists
+    with one tensor a scale.
+    """
+
+    def __init__(self, choices: PretrainChoices) -> None:
+        super().__init__()
+        self.choices = choices
+        widths = [choices.width * (scale + 2) // 2 for scale in range(choices.scales)]
+        self.content_encoder = Encoder(widths, normalise=True)
+        self.degradation_encoder = Encoder(widths, normalise=False)
+        self.to_degradation = nn.ModuleList(nn.Conv2d(width, choices.channels, 1) for width in widths)
+        self.to_mask = nn.ModuleList(nn.Conv2d(width, choices.channels, 1) for width in widths)
+        self.decoder = Decoder(widths, choices.channels)
+        for head in self.to_mask:
+            # M starts at 1 everywhere: masking is learned, not assumed.
+            nn.init.zeros_(head.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+
+    def content(self, rgb: Tensor) -> list[Tensor]:
+        """Return the content: the features E_c of every scale, then the image they came from at half scale."""
+        image = at_half_scale(rgb)
+        return [*self.content_encoder.features(image), image]
+
+    def degradation(self, rgb: Tensor) -> list[Tensor]:
+        """Return the unmasked degradation maps E_d, (N, channels, ., .) a scale."""
+        return [_GAIN * head(x) for head, x in zip(self.to_degradation, self.degradation_encoder(rgb), strict=True)]
+
+    def mask(self, content: list[Tensor]) -> list[Tensor]:
+        """Return M in (0, 2), from content features alone: 1 neither hides nor exaggerates a degradation."""
+        content = content[: self.choices.scales]
+        if self.choices.mask == "none":
+            return [torch.ones_like(x[:, :1]).expand(-1, self.choices.channels, -1, -1) for x in content]
+        if self.choices.mask == "random":
+            return [
+                2.0
+                * torch.sigmoid(
+                    torch.randn((self.choices.channels, *x.shape[-2:]), generator=torch_generator("random mask", scale))
+                )
+                .to(x)
+                .expand(x.shape[0], -1, -1, -1)
+                for scale, x in enumerate(content)
+            ]
+        return [2.0 * torch.sigmoid(head(x)) for head, x in zip(self.to_mask, content, strict=True)]
+
+    def masked(self, mask: list[Tensor], degradation: list[Tensor]) -> list[Tensor]:
+        """Return the content-influenced degradation Dm = M * D."""
+        return [m * d for m, d in zip(mask, degradation, strict=True)]
+
+    def decode(self, content: list[Tensor], degradation: list[Tensor]) -> Tensor:
+        """Return the image that content and masked degradation give, (N,3,H,W) in opponent colours."""
+        return torch.as_tensor(self.decoder(content, degradation))
+
+    def difference(self, reference: Tensor, distorted: Tensor) -> list[Tensor]:
+        """Return Dm(distorted) - Dm(reference), both masked by the reference's content."""
+        mask = self.mask(self.content(reference))
+        at_reference = self.degradation(reference)
+        at_distorted = self.degradation(distorted)
+        return [m * (y - x) for m, x, y in zip(mask, at_reference, at_distorted, strict=True)]
+
+
+def at_half_scale(rgb: Tensor) -> Tensor:
+    """Return RGB (N,3,H,W) as opponent colours at half size, (N,12,H/2,W/2): nothing is lost."""
+    return functional.pixel_unshuffle(opponent(rgb), 2) * _LIFT
+
+
+def pad(image: Tensor) -> Tensor:
+    """Replicate the border of (N,C,H,W) so that H and W become multiples of 32."""
+    height, width = image.shape[-2:]
+    return functional.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+
+
+def zeros_like(features: list[Tensor]) -> list[Tensor]:
+    """Return the null degradation: zeros of the same shapes."""
+    return [torch.zeros_like(x) for x in features]
+
+
+def pooled_norm(difference: list[Tensor]) -> Tensor:
+    """Return the size of a degradation difference, (N,): root of the summed mean squares over scales and channels."""
+    energy = torch.stack([x.square().mean(dim=(1, 2, 3)) for x in difference]).sum(dim=0)
+    return (energy + 1e-8).sqrt()

@@ -1,0 +1,227 @@
+"""Training: deterministic, resumable to the byte, with progress and a learning curve."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from causaliqa.config import Base, PretrainChoices
+from causaliqa.disentangle.batches import BatchSampler
+from causaliqa.disentangle.losses import training_terms
+from causaliqa.disentangle.model import DisentanglementModel
+from causaliqa.errors import DataError, ModelError
+from causaliqa.io import read_json, read_tensors, sha256_bytes, sha256_file, write_csv, write_json, write_tensors
+from causaliqa.seeding import derive_seed, make_deterministic, torch_generator
+
+#: Batches of the validation set, the same at every validation.
+_VALIDATION_BATCHES = 4
+_CLIP = 1.0
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Return the rate of a step: linear warm-up over 5 % of the steps, then a cosine to 1 % of `peak`."""
+    warm = max(1, round(0.05 * steps))
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))))
+
+
+class _Checkpoint:
+    """The state of a training between two steps, on disk.
+
+    It lies outside the stage's outputs, because Snakemake and DVC delete these before they run a stage again. Its
+    folder is named by everything that determines the training, so that a changed parameter never resumes.
+    """
+
+    def __init__(self, root: Path, identity: dict[str, Any]) -> None:
+        self.folder = root / sha256_bytes(json.dumps(identity, sort_keys=True).encode())[:16]
+        self.file = self.folder / "state.safetensors"
+
+    def save(
+        self, step: int, model: DisentanglementModel, optimiser: torch.optim.Optimizer, history: list[dict[str, Any]]
+    ) -> None:
+        state: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
+        for index, entry in optimiser.state_dict()["state"].items():
+            state |= {f"optimiser.{index}.{key}": value for key, value in entry.items()}
+        history_bytes = json.dumps(history).encode()
+        state["history"] = torch.frombuffer(bytearray(history_bytes), dtype=torch.uint8)
+        state["step"] = torch.tensor(step)
+        # One file, one rename: model, optimiser and curve can never be of different steps.
+        write_tensors(self.file, state)
+
+    def load(self, model: DisentanglementModel, optimiser: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
+        if not self.file.is_file():
+            return 0, []
+        try:
+            state = read_tensors(self.file)
+            model.load_state_dict({key[6:]: value for key, value in state.items() if key.startswith("model.")})
+            entries: dict[int, dict[str, Tensor]] = {}
+            for key, value in state.items():
+                if key.startswith("optimiser."):
+                    _, index, name = key.split(".", 2)
+                    entries.setdefault(int(index), {})[name] = value
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": entries})
+            return int(state["step"]), json.loads(bytes(state["history"].tolist()))
+        except (DataError, KeyError, RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{self.file}: the checkpoint cannot be used ({error}); delete {self.folder} and run again"
+            ) from None
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _noise(choices: PretrainChoices, seed: int, step: int) -> torch.Generator | None:
+    return torch_generator("bottleneck", seed, step) if choices.bottleneck else None
+
+
+def _total(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    return torch.stack([weights[name] * value for name, value in terms.items() if weights[name] > 0]).sum()
+
+
+def _row(step: int, split: str, terms: dict[str, float], weights: dict[str, float]) -> dict[str, Any]:
+    return {"step": step, "split": split, "total": sum(weights[name] * value for name, value in terms.items()), **terms}
+
+
+@torch.no_grad()
+def _validate(model: DisentanglementModel, sampler: BatchSampler) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for index in range(_VALIDATION_BATCHES):
+        for name, value in training_terms(model, sampler.batch(index), None).items():
+            sums[name] = sums.get(name, 0.0) + float(value) / _VALIDATION_BATCHES
+    return sums
+
+
+def pretrain(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    scenario: str,
+    variant: str,
+    seed: int,
+    choices: PretrainChoices,
+    base: Base,
+    checkpoints: Path,
+) -> None:
+    """Train one disentanglement model; write ``model.safetensors``, ``model.json`` and ``history.csv`` to `out`.
+
+    The last step's weights are kept: no score of any kind chooses among steps.
+
+    Parameters
+    ----------
+    folders : degraded sets of the scenario.
+    checkpoints : where the state between two steps is kept until the training is finished.
+
+    Raises
+    ------
+    DataError
+        If a shard is corrupt or the references do not suffice.
+    ModelError
+        If a checkpoint is damaged, a loss is not finite, or CUDA is asked for and missing.
+    """
+    if base.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "base.device: cuda, but torch finds no CUDA device; set it to cpu or install a CUDA build of torch"
+        )
+    make_deterministic(base.threads)
+    torch.manual_seed(derive_seed("weights", seed))
+    model = DisentanglementModel(choices).to(base.device)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster on CPU
+    optimiser = torch.optim.AdamW(model.parameters(), lr=choices.learning_rate, weight_decay=choices.weight_decay)
+    weights = choices.loss.model_dump()
+    train = BatchSampler(folders, "train", choices, "train", seed)
+    val = BatchSampler(folders, "val", choices, "val", seed)
+    checkpoint = _Checkpoint(
+        checkpoints,
+        {
+            "data": [sha256_file(Path(folder) / "manifest.parquet") for folder in folders],
+            "choices": choices.model_dump(),
+            "base": base.model_dump(exclude={"seeds"}),
+            "seed": seed,
+            "torch": torch.__version__,
+        },
+    )
+    start, history = checkpoint.load(model, optimiser)
+    model.train()
+    with tqdm(
+        total=choices.steps, initial=start, desc=f"pretrain {scenario}/{variant}/{seed}", unit="step", disable=None
+    ) as bar:
+        for step in range(start, choices.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(step, choices.steps, choices.learning_rate)
+            terms = training_terms(model, _on(train.batch(step), base.device), _noise(choices, seed, step))
+            total = _total(terms, weights)
+            if not torch.isfinite(total):
+                bad = ", ".join(name for name, value in terms.items() if not torch.isfinite(value))
+                raise ModelError(
+                    f"pretrain step {step}: {bad or 'the total loss'} is not finite; lower pretrain.learning_rate"
+                )
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+            optimiser.step()
+            bar.update()
+            bar.set_postfix(loss=f"{total.item():.3f}", refresh=False)
+            done = step + 1
+            if done % choices.validate_every == 0 or done == choices.steps:
+                history.append(_row(done, "train", {name: value.item() for name, value in terms.items()}, weights))
+                if val.usable:
+                    history.append(_row(done, "val", _validate(model, val), weights))
+                checkpoint.save(done, model, optimiser, history)
+    write_csv(Path(out) / "history.csv", pd.DataFrame(history))
+    write_json(
+        Path(out) / "model.json",
+        {
+            "scenario": scenario,
+            "variant": variant,
+            "seed": seed,
+            "datasets": [stored.name for stored in train.sets],
+            "choices": choices.model_dump(),
+            "train_references": [f"{train.sets[index].name}/{reference}" for index, reference in train.references],
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        },
+    )
+    write_tensors(Path(out) / "model.safetensors", model.state_dict())
+    checkpoint.clear()
+
+
+def _on(batch: Any, device: str) -> Any:
+    if device == "cpu":
+        return batch
+    return type(batch)(**{name: value.to(device) for name, value in vars(batch).items()})
+
+
+def load_model(folder: Path) -> tuple[DisentanglementModel, dict[str, Any]]:
+    """Load a trained model in evaluation mode, and its description (``model.json``).
+
+    Raises
+    ------
+    ModelError
+        If the weights do not fit the description.
+    DataError
+        If a file is missing or corrupt.
+    """
+    description = read_json(Path(folder) / "model.json")
+    model = build_model(description["choices"], read_tensors(Path(folder) / "model.safetensors"), str(folder))
+    return model, description
+
+
+def build_model(choices: dict[str, Any], weights: dict[str, Tensor], name: str) -> DisentanglementModel:
+    """Build a model from its choices and weights; `name` is used in error messages."""
+    try:
+        model = DisentanglementModel(PretrainChoices.model_validate(choices))
+        model.load_state_dict(weights)
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{name}: the weights do not fit the description ({str(error).splitlines()[0]}); train again"
+        ) from None
+    return model.eval()

@@ -1,0 +1,1 @@
+"""Label-free scores: projections of the degradation features, fitted on synthetic pairs without labels."""

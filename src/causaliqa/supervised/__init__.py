@@ -1,0 +1,1 @@
+"""Few-label and supervised scores: regressors on the degradation features."""

@@ -1,0 +1,103 @@
+"""Stage regress: few-label curves and supervised scores.
+
+Labels come from train references only; scores are given to the pairs of test references only. On the embedded
+default the labels are the pseudo-MOS, and every score made from them says so by its setting and documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from causaliqa.config import Regress
+from causaliqa.disentangle.features import feature_columns
+from causaliqa.errors import DataError
+from causaliqa.io import read_json
+from causaliqa.labelfree.stage import PREFIX, read_features
+from causaliqa.seeding import generator
+from causaliqa.supervised.regressors import fit_regressor
+from causaliqa.tables import quality, read_scores, score_table, write_scores
+
+#: Share of the train references that one supervised draw uses: draws differ, so that a spread can be told.
+SUPERVISED_SHARE = 0.8
+
+
+def draw_labelled(references: np.ndarray, count: int | None, draw: int, seed: int) -> np.ndarray:
+    """Return positions of the labelled pairs of one draw.
+
+    Parameters
+    ----------
+    references : (N,), the content of each candidate.
+    count : number of labels, spread over references as evenly as chance allows; None takes every pair of a random
+        80 % of the references.
+    draw : number of the draw.
+    """
+    rng = generator("labels", seed, draw, -1 if count is None else count)
+    names = np.unique(references)
+    order = names[rng.permutation(len(names))]
+    if count is None:
+        kept = order[: max(1, round(SUPERVISED_SHARE * len(order)))]
+        return np.flatnonzero(np.isin(references, kept))
+    queues = [list(rng.permutation(np.flatnonzero(references == name))) for name in order]
+    chosen: list[int] = []
+    while len(chosen) < count:
+        for queue in queues:
+            if queue and len(chosen) < count:
+                chosen.append(int(queue.pop()))
+        if not any(queues):
+            break
+    return np.sort(np.asarray(chosen))
+
+
+def run(model: Path, features: Sequence[Path], labels: Sequence[Path], out: Path, params: Regress) -> int:
+    """Write ``scores.parquet``; return the number of fits.
+
+    Raises
+    ------
+    DataError
+        If no labelled train reference or no test reference is there.
+    """
+    description = read_json(model / "model.json")
+    opinion = read_scores(*labels)
+    opinion = opinion.assign(label=quality(opinion))[["dataset", "image", "label"]]
+    table = read_features(features).merge(opinion, on=["dataset", "image"], how="inner", validate="one_to_one")
+    names = feature_columns(table)
+    content = (table["dataset"] + "/" + table["reference"]).to_numpy(dtype=str)
+    partition = table["partition"].to_numpy(dtype=str)
+    # Labels of other scenarios' datasets are not this scenario's to use.
+    train = np.flatnonzero((partition == "train") & table["dataset"].isin(description["datasets"]).to_numpy(dtype=bool))
+    test = np.flatnonzero(partition == "test")
+    if len(train) < 2 or len(test) == 0:
+        raise DataError(
+            f"{model}: needs labelled pairs of train references ({len(train)} found) "
+            f"and pairs of test references ({len(test)} found)"
+        )
+    values, target = table[names].to_numpy(dtype=np.float64), table["label"].to_numpy(dtype=np.float64)
+    counts: list[int | None] = [count for count in params.label_counts if count < len(train)]
+    plan = [
+        (name, count, draw) for name in params.regressors for count in (*counts, None) for draw in range(params.draws)
+    ]
+    tables = []
+    for name, count, draw in tqdm(plan, desc="regress", unit="fit", disable=None):
+        chosen = train[draw_labelled(content[train], count, draw, params.seed)]
+        regressor = fit_regressor(name, values[chosen], target[chosen], content[chosen])
+        tables.append(
+            score_table(
+                table.iloc[test],
+                regressor.predict(values[test]),
+                method=PREFIX + name,
+                setting="supervised" if count is None else "few_label",
+                higher_is_better=True,
+                # One number for all supervised draws, though their references differ in size.
+                labels=count if count is not None else round(SUPERVISED_SHARE * len(train)),
+                model=f"{description['scenario']}/{description['variant']}",
+                seed=description["seed"],
+                split=f"draw-{draw:02d}",
+            )
+        )
+    write_scores(out / "scores.parquet", pd.concat(tables, ignore_index=True))
+    return len(plan)

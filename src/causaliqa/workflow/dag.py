@@ -1,0 +1,137 @@
+"""The Snakemake DAG as plain data."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from causaliqa.config import Params
+from causaliqa.errors import WorkflowError
+
+#: Prefix of the target rule that ends each file of workflow/rules.
+TARGET = "stage_"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the pipeline; paths are relative to the project root."""
+
+    rule: str
+    stage: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    sections: frozenset[str]
+    command: str | None
+
+
+@dataclass(frozen=True)
+class Dag:
+    """Every job of the whole pipeline, as if nothing had been made yet.
+
+    Attributes
+    ----------
+    jobs : the jobs.
+    rules : stage to the names of the rules in its file, in the file's order.
+    rule_files : stage to its rule file.
+    shared : workflow files that every stage depends on.
+    """
+
+    jobs: tuple[Job, ...]
+    rules: dict[str, tuple[str, ...]]
+    rule_files: dict[str, str]
+    shared: tuple[str, ...]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Stages in the order of the Snakefile."""
+        return tuple(self.rules)
+
+    def maker(self) -> dict[str, Job]:
+        """Return the job that makes each output."""
+        return {path: job for job in self.jobs for path in job.outputs}
+
+
+def build_dag(root: Path) -> Dag:
+    """Build the DAG of the workflow in `root`.
+
+    Snakemake offers no public way to iterate over jobs; its private attributes are used here and nowhere else.
+
+    Raises
+    ------
+    WorkflowError
+        If there is no Snakefile or the workflow cannot be built; the message is Snakemake's.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.enums import Quietness
+    from snakemake.settings.types import DAGSettings, OutputSettings, ResourceSettings
+
+    root = Path(root).resolve()
+    snakefile = root / "Snakefile"
+    if not snakefile.is_file():
+        raise WorkflowError(f"{snakefile}: no such file; run the command in the project's folder")
+    before, environment = Path.cwd(), dict(os.environ)
+    heard = io.StringIO()
+    try:
+        with (
+            contextlib.redirect_stdout(heard),
+            contextlib.redirect_stderr(heard),
+            SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
+        ):
+            opened = api.workflow(
+                resource_settings=ResourceSettings(cores=1), snakefile=snakefile, workdir=root
+            )
+            rules = list(opened._workflow.rules)
+            targets = {"all", *(rule.name for rule in rules if rule.name.startswith(TARGET))}
+            # printrulegraph is the lightest public call that builds the graph.
+            opened.dag(DAGSettings(targets=targets, forceall=True)).printrulegraph()
+            jobs = list(opened._workflow.dag.jobs)
+    except SystemExit as error:
+        raise WorkflowError(_last_line(heard.getvalue()) or f"{snakefile}: {error}") from None
+    except Exception as error:
+        raise WorkflowError(f"{snakefile}: cannot be built: {' '.join(str(error).split())}") from None
+    finally:
+        os.chdir(before)
+        os.environ.clear()
+        os.environ.update(environment)
+
+    def stage_of(rule: object) -> str:
+        return Path(str(rule.snakefile)).stem  # type: ignore[attr-defined]
+
+    sections = set(Params.model_fields)
+    plain = tuple(
+        sorted(
+            (
+                Job(
+                    rule=job.rule.name,
+                    stage=stage_of(job.rule),
+                    inputs=tuple(str(path) for path in job.input),
+                    outputs=tuple(str(path) for path in job.output),
+                    sections=frozenset(sections & set(job.params.keys())),
+                    command=job.shellcmd,
+                )
+                for job in jobs
+                if job.rule.name != "all"
+            ),
+            key=lambda job: (job.stage, job.rule, job.outputs),
+        )
+    )
+    grouped: dict[str, list[str]] = {}
+    for rule in rules:
+        if rule.name != "all":
+            grouped.setdefault(stage_of(rule), []).append(rule.name)
+    files = {stage_of(rule): Path(str(rule.snakefile)).relative_to(root).as_posix() for rule in rules}
+    stages = {stage: tuple(names) for stage, names in grouped.items()}
+    return Dag(
+        jobs=plain,
+        rules=stages,
+        rule_files={stage: files[stage] for stage in stages},
+        shared=("Snakefile", "workflow/rules/common.smk"),
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.removeprefix("error: ") for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,43 @@
+# Degraded sets -> classical full-reference metrics, and the consensus that stands in for opinions.
+
+
+rule baselines:
+    input:
+        manifest="data/degraded/{dataset}/manifest.parquet",
+        shards="data/degraded/{dataset}/shards",
+        code=stage_code("baselines"),
+    output:
+        scores="results/baselines/{dataset}/scores.parquet",
+        members="results/baselines/{dataset}/members.parquet",
+        consensus="results/baselines/{dataset}/consensus.parquet",
+    log:
+        "logs/baselines/{dataset}.log",
+    benchmark:
+        "logs/benchmarks/baselines/{dataset}.tsv"
+    conda:
+        "../envs/causaliqa.yaml"
+    threads: PROCESSES
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        degraded=subpath(input.manifest, parent=True),
+        out=subpath(output.scores, parent=True),
+        baselines=section("baselines"),
+    message:
+        "Measuring {wildcards.dataset} with classical metrics, {threads} processes (seconds a reference)"
+    # One thread a process: sums in a fixed order, and no more threads than processes.
+    shell:
+        "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
+        " python -m causaliqa baselines {params.degraded:q} --out {params.out:q} --params {params.baselines:q}"
+        " --jobs {threads} &> {log:q}"
+
+
+rule stage_baselines:
+    input:
+        every_dataset("results/baselines/{dataset}/scores.parquet"),
+        every_dataset("results/baselines/{dataset}/members.parquet"),
+        every_dataset("results/baselines/{dataset}/consensus.parquet"),
+    localrule: True
+    message:
+        "Stage baselines is complete"

@@ -1,0 +1,116 @@
+# What every stage shares: the validated configuration, the fan-out, the code a job depends on.
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.utils import validate
+
+# Jobs run this workspace's own code (DVC copies the workspace for an experiment) with the interpreter that runs
+# Snakemake, so that nothing has to be activated.
+SOURCE = Path(workflow.basedir, "src")
+sys.path.insert(0, str(SOURCE))
+for variable, folder in {
+    "PYTHONPATH": SOURCE,
+    "PATH": Path(sys.executable).parent,
+}.items():
+    others = [item for item in os.environ.get(variable, "").split(os.pathsep) if item]
+    os.environ[variable] = os.pathsep.join(dict.fromkeys([str(folder), *others]))
+
+from causaliqa.config import parse_params
+from causaliqa.errors import CausalIQAError
+from causaliqa.workflow.closure import code_of
+
+try:
+    PARAMS = parse_params(
+        config, " + ".join(map(str, ["params.yaml", *workflow.overwrite_configfiles]))
+    )
+except CausalIQAError as error:
+    sys.stderr.write(f"error: {error}\n")
+    sys.exit(1)
+
+# The published schema (editors use it) and the models agree; a test keeps the file fresh.
+validate(
+    PARAMS.model_dump(mode="json"),
+    "../schemas/params.schema.json",
+    set_default=False,
+)
+
+DATASETS = PARAMS.fetch.datasets
+SCENARIOS = list(PARAMS.pretrain.scenarios)
+VARIANTS = list(PARAMS.pretrain.variants)
+SEEDS = PARAMS.base.seeds
+# Processes that one job may spread images over; the result does not depend on it.
+PROCESSES = max(1, min(workflow.cores or 1, 8))
+
+
+wildcard_constraints:
+    dataset="|".join(map(re.escape, DATASETS)),
+    scenario="|".join(map(re.escape, SCENARIOS)),
+    variant="|".join(map(re.escape, VARIANTS)),
+    seed=r"\d+",
+
+
+def section(name):
+    """One section of the configuration as JSON, for `--params`. A rule's params are named like their sections."""
+    return getattr(PARAMS, name).model_dump_json()
+
+
+def pretrain_section(wildcards):
+    """The section of one model: another scenario, variant or seed added later does not retrain this one."""
+    return PARAMS.pretrain.model_copy(
+        update={
+            "scenarios": {
+                wildcards.scenario: PARAMS.pretrain.scenarios[wildcards.scenario]
+            },
+            "variants": {
+                wildcards.variant: PARAMS.pretrain.variants[wildcards.variant]
+            },
+        }
+    ).model_dump_json()
+
+
+def base_section(wildcards):
+    """Section base of one model, see pretrain_section."""
+    return PARAMS.base.model_copy(
+        update={"seeds": [int(wildcards.seed)]}
+    ).model_dump_json()
+
+
+def stage_code(verb, *more):
+    """Source files that a verb of the command line can reach: editing any of them reruns its jobs."""
+    try:
+        files = code_of(SOURCE / "causaliqa", f"causaliqa.cli.{verb}", *map(Path, more))
+    except CausalIQAError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+    return [os.path.relpath(path) for path in files]
+
+
+def datasets_of(pattern):
+    """Input function: `pattern` for each dataset of the job's scenario."""
+    return lambda wildcards: expand(
+        pattern, dataset=PARAMS.pretrain.scenarios[wildcards.scenario]
+    )
+
+
+def folders(name):
+    """Params function: the folders that hold the files of input `name`."""
+    return lambda wildcards, input: [os.path.dirname(path) for path in input[name]]
+
+
+def options(option, name):
+    """Params function: `option` before each file of input `name`."""
+    return lambda wildcards, input: [
+        part for path in input[name] for part in (option, path)
+    ]
+
+
+def every_dataset(pattern):
+    """`pattern` for each dataset."""
+    return expand(pattern, dataset=DATASETS)
+
+
+def every_model(pattern):
+    """`pattern` for each scenario, variant and seed."""
+    return expand(pattern, scenario=SCENARIOS, variant=VARIANTS, seed=SEEDS)

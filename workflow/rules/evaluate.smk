@@ -1,0 +1,68 @@
+# Score tables -> tidy tables with intervals, and a few numbers for `dvc metrics`.
+SCORES = (
+    every_dataset("results/baselines/{dataset}/scores.parquet")
+    + every_dataset("results/baselines/{dataset}/consensus.parquet")
+    + every_model("results/project/{scenario}/{variant}/{seed}/scores.parquet")
+    + every_model("results/regress/{scenario}/{variant}/{seed}/scores.parquet")
+)
+
+
+rule evaluate:
+    input:
+        scores=SCORES,
+        manifests=every_dataset("data/degraded/{dataset}/manifest.parquet"),
+        members=every_dataset("results/baselines/{dataset}/members.parquet"),
+        code=stage_code("evaluate"),
+    output:
+        report(
+            "results/evaluate/methods.csv",
+            caption="../report/methods.rst",
+            category="Tables",
+        ),
+        report(
+            "results/evaluate/severity.csv",
+            caption="../report/severity.rst",
+            category="Tables",
+        ),
+        report(
+            "results/evaluate/few_label.csv",
+            caption="../report/few_label.rst",
+            category="Tables",
+        ),
+        correlations="results/evaluate/correlations.parquet",
+        opinion_free="results/evaluate/opinion_free.parquet",
+        severity="results/evaluate/severity.parquet",
+        fits="results/evaluate/fits.parquet",
+        few_label="results/evaluate/few_label.parquet",
+        few_label_draws="results/evaluate/few_label_draws.parquet",
+        run="results/evaluate/run.json",
+        metrics="results/metrics.json",
+    log:
+        "logs/evaluate.log",
+    benchmark:
+        "logs/benchmarks/evaluate.tsv"
+    conda:
+        "../envs/causaliqa.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        scores=options("--scores", "scores"),
+        manifests=options("--manifest", "manifests"),
+        members=options("--members", "members"),
+        out=subpath(output.run, parent=True),
+        evaluate=section("evaluate"),
+    message:
+        "Evaluating every method on the test images (a minute)"
+    shell:
+        "python -m causaliqa evaluate {params.scores:q} {params.manifests:q} {params.members:q} --out {params.out:q}"
+        " --metrics {output.metrics:q} --params {params.evaluate:q} &> {log:q}"
+
+
+rule stage_evaluate:
+    input:
+        rules.evaluate.output,
+    localrule: True
+    message:
+        "Stage evaluate is complete"
