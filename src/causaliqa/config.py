@@ -124,7 +124,7 @@ class PretrainChoices(Section):
         3, ge=2, description="Recipe groups in a batch; a group is two references with three degradations each."
     )
     crop: int = Field(96, ge=32, multiple_of=32, description="Side in pixels of a training crop.")
-    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of AdamW (one cycle).")
+    learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of AdamW (one cycle).")
     weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
     validate_every: int = Field(50, ge=1, description="Steps between validations and checkpoints.")
     loss: LossWeights = Field(default_factory=lambda: LossWeights(), description="Weights of the training terms.")

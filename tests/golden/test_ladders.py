@@ -34,9 +34,7 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray
 def assert_monotone(stimulus: np.ndarray, key: str) -> None:
     bands = pyramid(stimulus)
     for name in applicable(list(TYPES), grayscale=stimulus.ndim == 2):
-        ladder = [
-            pyramid_distance(bands, pyramid(degrade(stimulus, name, level, key=key, seed=0))) for level in LEVELS
-        ]
+        ladder = [pyramid_distance(bands, pyramid(degrade(stimulus, name, level, key=key, seed=0))) for level in LEVELS]
         assert all(a < b for a, b in zip([0, *ladder], ladder, strict=False)), f"{key}, {name}: {np.round(ladder, 4)}"
 
 

@@ -41,7 +41,12 @@ def manifest(dataset: str, domain: str, references: int, types: list[str], compo
         rows += [(name, kind, level, "") for kind in types for level in range(1, 6)]
         rows += [(name, "imperceptible", k, "") for k in range(1, 4)]
         rows += [
-            (name, f"{types[c % len(types)]}@2+{types[(c + 1) % len(types)]}@{c // 4 + 3}", 0, f"{name}/{types[c % len(types)]}/2")
+            (
+                name,
+                f"{types[c % len(types)]}@2+{types[(c + 1) % len(types)]}@{c // 4 + 3}",
+                0,
+                f"{name}/{types[c % len(types)]}/2",
+            )
             for c in range(compositions)
         ]
         rows[-(1 + len(types) * 5 + 3 + compositions) :] = [
@@ -87,7 +92,12 @@ def make_world(
         base = root / "results/baselines" / dataset
         write_scores(
             base / "members.parquet",
-            pd.concat([score_table(images, vote, method=m, setting="baseline", higher_is_better=True) for m, vote in votes.items()]),
+            pd.concat(
+                [
+                    score_table(images, vote, method=m, setting="baseline", higher_is_better=True)
+                    for m, vote in votes.items()
+                ]
+            ),
         )
         consensus = rankdata(np.mean([rankdata(vote) for vote in votes.values()], axis=0))
         consensus = (consensus - 1) / (len(consensus) - 1)
@@ -100,7 +110,9 @@ def make_world(
             base / "scores.parquet",
             pd.concat(
                 [
-                    score_table(images, seen(n, m) * (1 if up else -1), method=m, setting="baseline", higher_is_better=up)
+                    score_table(
+                        images, seen(n, m) * (1 if up else -1), method=m, setting="baseline", higher_is_better=up
+                    )
                     for m, (n, up) in baselines.items()
                 ]
             ),
@@ -121,14 +133,17 @@ def make_world(
                                     model=model, seed=0, split=f"draw-{d:02d}")
                         for d in range(draws)
                     )  # fmt: skip
-                few[model].append(
-                    score_table(images, seen(0.3, model, regressor), labels=500, method=f"disentangle-{regressor}",
-                                setting="supervised", higher_is_better=True, model=model, seed=0, split="all")
+                few[model].extend(
+                    score_table(images, seen(0.3 + 0.05 * d, model, regressor, "all"), labels=500,
+                                method=f"disentangle-{regressor}", setting="supervised", higher_is_better=True,
+                                model=model, seed=0, split=f"draw-{d:02d}")
+                    for d in range(draws)
                 )  # fmt: skip
+            kinds = images["distortion"].map(lambda n: sum(map(ord, n)) % 5).to_numpy()
             features = pd.DataFrame(
                 {
                     f"d{s}_mean_{c}": (-seen(0.2, model, str(s), str(c)) * (1 + 0.5 * s)
-                                      + 2.0 * images["distortion"].map(lambda n: sum(map(ord, n)) % 5).to_numpy() * (c == 1)
+                                      + 2.0 * kinds * (c == 1)
                                       ).astype(np.float32)
                     for s in range(2) for c in range(3)
                 }
@@ -137,7 +152,12 @@ def make_world(
             write_parquet(
                 path,
                 pd.concat(
-                    [images[["dataset", "domain", "image", "reference", "distortion", "level", "parent", "partition"]], features],
+                    [
+                        images[
+                            ["dataset", "domain", "image", "reference", "distortion", "level", "parent", "partition"]
+                        ],
+                        features,
+                    ],
                     axis=1,
                 ),
             )
@@ -168,7 +188,9 @@ def _training(world: World, model: str) -> None:
     y, x = np.mgrid[0:size, 0:size] / size
     random = generator("pictures", model)
     pictures = torch.from_numpy(
-        np.stack([np.stack([0.5 + 0.4 * np.sin(6 * (x * (k + 1) + c) + 4 * y) for c in range(3)]) for k in range(count)])
+        np.stack(
+            [np.stack([0.5 + 0.4 * np.sin(6 * (x * (k + 1) + c) + 4 * y) for c in range(3)]) for k in range(count)]
+        )
     ).float()
     noise = torch.from_numpy(random.normal(size=pictures.shape) * 0.1).float()
     lambdas = torch.linspace(0, 2, curve)
@@ -188,11 +210,14 @@ def _training(world: World, model: str) -> None:
     labels = [f"bundled_natural bundled_natural_{k} {TYPES[k % 4]} level {k + 2}" for k in range(count)]
     write_json(folder / "interventions.json", {"labels": labels})
     numbers = [
-        ("bundled_natural", f"bundled_natural_{k}", TYPES[k % 4], k + 2, step, "charbonnier", 0.1 * (k + 1), 0.15 * (k + 1))
+        ("bundled_natural", f"bundled_natural_{k}", TYPES[k % 4], k + 2, step, "distance", 0.1 + k, 0.15 + k)
         for k in range(count) for step in ("restore", "transfer")
     ]  # fmt: skip
     write_csv(
         folder / "numbers.csv",
-        pd.DataFrame(numbers, columns=["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"]),
+        pd.DataFrame(
+            numbers,
+            columns=["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"],
+        ),
     )
     world.interventions.append(folder)

@@ -148,8 +148,8 @@ def test_consensus_needs_complete_members() -> None:
 
 
 def test_unknown_metric_is_named_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'gmds'; did you mean 'gmsd'"):
-        score_set(tmp_path / "not there", ["psnr", "gmds"], jobs=1)
+    with pytest.raises(ConfigError, match="'gmsdd'; did you mean 'gmsd'"):
+        score_set(tmp_path / "not there", ["psnr", "gmsdd"], jobs=1)
 
 
 def test_too_small_image_is_named_and_nothing_is_written(degraded: Path, tmp_path: Path) -> None:

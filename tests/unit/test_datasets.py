@@ -18,7 +18,15 @@ def entry(**changes: object) -> dict[str, object]:
     real = registry.find_dataset("bundled_natural", ROOT / "data/registry.yaml")
     image["sha256"] = next(item.sha256 for item in real.images if item.name == "camera")
     image.update(changes)
-    return {"title": "t", "version": "1", "kind": "pristine", "domain": "natural", "source": "bundled", "images": [image], "redistribution": True}
+    return {
+        "title": "t",
+        "version": "1",
+        "kind": "pristine",
+        "domain": "natural",
+        "source": "bundled",
+        "images": [image],
+        "redistribution": True,
+    }
 
 
 def test_the_default_preset_has_enough_domains_and_references() -> None:
@@ -55,7 +63,9 @@ def test_a_13_bit_ct_slice_keeps_its_depth(tmp_path: Path) -> None:
 
 def test_a_changed_package_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     bad = registry.Dataset.model_validate(entry(sha256="0" * 64))
-    with pytest.raises(DataError, match=r"skimage/data/camera\.png: sha256 is b0793d2adda0\.\.\., the registry says 000000"):
+    with pytest.raises(
+        DataError, match=r"skimage/data/camera\.png: sha256 is b0793d2adda0\.\.\., the registry says 000000"
+    ):
         fetch.fetch_dataset("x", bad, tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
 
@@ -93,7 +103,10 @@ def test_an_unknown_dataset_names_the_nearest() -> None:
 
 def stored(folder: Path) -> shards.DegradedSet:
     rng = np.random.default_rng(0)
-    stimuli = {f"a/{kind}/{level}": rng.integers(0, 255, (40, 48), dtype=np.uint8) for kind, level in (("reference", 0), ("jpeg", 1))}
+    stimuli = {
+        f"a/{kind}/{level}": rng.integers(0, 255, (40, 48), dtype=np.uint8)
+        for kind, level in (("reference", 0), ("jpeg", 1))
+    }
     digests = shards.write_shard(folder, "a", stimuli)
     rows = [
         {"dataset": "d", "domain": "natural", "image": name, "reference": "a", "distortion": name.split("/")[1], "level": int(name[-1]),

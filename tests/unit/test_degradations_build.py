@@ -21,7 +21,9 @@ from causaliqa.errors import ConfigError, DataError
 from causaliqa.images import encode_png
 from causaliqa.io import sha256_bytes, sha256_file
 
-SMALL = Degrade(size=64, types=["jpeg", "white_noise", "saturation_hsv", "gaussian_blur"], levels=[1, 3], compositions=3)
+SMALL = Degrade(
+    size=64, types=["jpeg", "white_noise", "saturation_hsv", "gaussian_blur"], levels=[1, 3], compositions=3
+)
 
 
 def raw_set(folder: Path, images: dict[str, np.ndarray], data_range: float = 255) -> Path:
@@ -164,7 +166,9 @@ def test_sizes(shape: tuple[int, int], expected: tuple[int, int], colour: bool, 
 def test_reduction_is_antialiased_and_small_images_are_kept(tmp_path: Path) -> None:
     stripes = np.tile(np.array([[0, 255]], np.uint8), (256, 128))
     row = read_manifest(raw_set(tmp_path / "a", {"a": stripes}))[0]
-    assert np.abs(prepare_reference(row, 64).astype(int) - 128).max() <= 2
+    error = np.abs(prepare_reference(row, 64).astype(int) - 128)
+    assert error.max() < 16
+    assert error[:, 8:-8].max() <= 2
     exact = scene(64, 60, True)
     row = read_manifest(raw_set(tmp_path / "b", {"a": exact}))[0]
     assert np.array_equal(prepare_reference(row, 64), exact)
@@ -185,7 +189,9 @@ def test_chains_that_repair_are_not_drawn() -> None:
     noisy = degrade(stimulus, "white_noise", 3, key="a", seed=0)
     same = {("white_noise", 3): noisy, ("white_noise", 4): noisy}
     assert list(draw_chains(same, stimulus, key="a", seed=0, count=5)) == []
-    pool = {(name, 4): degrade(stimulus, name, 4, key="a", seed=0) for name in ("white_noise", "gaussian_blur", "jitter")}
+    pool = {
+        (name, 4): degrade(stimulus, name, 4, key="a", seed=0) for name in ("white_noise", "gaussian_blur", "jitter")
+    }
     drawn = list(draw_chains(pool, stimulus, key="a", seed=0, count=6))
     assert drawn
     for (first, _), image in drawn:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -74,10 +76,9 @@ def test_invert_in_either_direction(strengths: list[float]) -> None:
 
 
 def test_a_type_that_reaches_the_top_gets_levels_one_to_five() -> None:
-    item = TYPES["gaussian_blur"]
-    strengths, positions = calibrate_type(item, lambda sigma: 3 * sigma**0.5)
+    strengths, positions = calibrate_type(TYPES["gaussian_blur"], lambda sigma: 2.5 * (sigma - 0.3) ** 0.8)
     assert positions == pytest.approx([1, 2, 3, 4, 5], abs=0.02)
-    assert strengths == pytest.approx([(level / 3) ** 2 for level in range(1, 6)], rel=0.02)
+    assert strengths == pytest.approx([0.3 + (level / 2.5) ** 1.25 for level in range(1, 6)], rel=0.02)
 
 
 def test_a_type_that_does_not_gets_equal_steps() -> None:
@@ -90,6 +91,6 @@ def test_a_type_that_does_not_gets_equal_steps() -> None:
 def test_whole_numbers_stay_distinct() -> None:
     item = TYPES["jpeg"]
     strengths, _ = calibrate_type(item, lambda quality: 5 if quality < 50 else 0.0)
-    assert all(a > b for a, b in zip(strengths, strengths[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(strengths))
     assert round_strength(item, 12.4) == 12
     assert round_strength(TYPES["darken"], 1.234567) == 1.235

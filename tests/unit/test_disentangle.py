@@ -15,7 +15,7 @@ from causaliqa.config import Base, PretrainChoices
 from causaliqa.disentangle import analysis, interventions, training
 from causaliqa.disentangle.batches import BatchSampler
 from causaliqa.disentangle.features import embed_set, feature_columns, feature_names, pool
-from causaliqa.disentangle.losses import training_terms
+from causaliqa.disentangle.losses import Noise, training_terms
 from causaliqa.disentangle.model import DisentanglementModel, pad, pooled_norm
 from causaliqa.errors import DataError, ModelError
 
@@ -30,7 +30,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(toy: Path, out: Path, checkpoints: Path, **changes: object) -> None:
     choices = PretrainChoices.model_validate({**SMALL, **changes})
-    training.pretrain([toy], out, scenario="s", variant="full", seed=0, choices=choices, base=Base(), checkpoints=checkpoints)
+    training.pretrain(
+        [toy], out, scenario="s", variant="full", seed=0, choices=choices, base=Base(), checkpoints=checkpoints
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,9 @@ def test_band_distance_forgives_slow_shifts_and_sees_structure() -> None:
     image = torch.rand(1, 3, 64, 64)
     assert float(analysis.band_distance(image, image)) == 0.0
     shifted = analysis.band_distance(image, image + torch.tensor([0.1, 0.0, 0.0]).view(1, 3, 1, 1))
-    noisy = analysis.band_distance(image, image + 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0)))
+    noisy = analysis.band_distance(
+        image, image + 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    )
     assert 0 < float(shifted) < 0.2 * float(noisy)
 
 
@@ -98,7 +102,7 @@ def test_every_loss_term_is_finite_and_reaches_the_weights(toy: Path) -> None:
     assert batch.severe.shape == (2, 3, 32, 32)
     torch.manual_seed(0)
     model = DisentanglementModel(choices)
-    terms = training_terms(model, batch, torch.Generator().manual_seed(0))
+    terms = training_terms(model, batch, Noise(torch.Generator().manual_seed(0), 1.0))
     assert set(terms) == set(choices.loss.model_fields_set or choices.loss.model_dump())
     for name, value in terms.items():
         assert torch.isfinite(value), name
@@ -127,7 +131,10 @@ def test_batches_depend_on_seed_and_step_alone(toy: Path) -> None:
 
 def test_a_group_is_one_recipe_on_two_references(toy: Path) -> None:
     batch = BatchSampler([toy], "train", PretrainChoices.model_validate(SMALL), "train", 0).batch(1)
-    error = ((batch.mild - batch.reference).square().mean((1, 2, 3)), (batch.severe - batch.reference).square().mean((1, 2, 3)))
+    error = (
+        (batch.mild - batch.reference).square().mean((1, 2, 3)),
+        (batch.severe - batch.reference).square().mean((1, 2, 3)),
+    )
     assert bool((error[1] > error[0]).all())
     assert not torch.equal(batch.reference, batch.other)
 
@@ -144,14 +151,18 @@ def test_a_reference_smaller_than_the_crop_is_named(toy: Path) -> None:
         sampler.batch(0)
 
 
-def test_training_gives_the_same_bytes_twice_and_removes_its_checkpoint(toy: Path, trained: Path, tmp_path: Path) -> None:
+def test_training_gives_the_same_bytes_twice_and_removes_its_checkpoint(
+    toy: Path, trained: Path, tmp_path: Path
+) -> None:
     train(toy, tmp_path / "again", tmp_path / "ck")
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes(), name
     assert list((tmp_path / "ck").glob("*")) == []
 
 
-def test_an_interrupted_training_ends_in_the_same_bytes(toy: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_training_ends_in_the_same_bytes(
+    toy: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = training.training_terms
     calls = 0
 
@@ -206,7 +217,10 @@ def test_a_damaged_checkpoint_is_named(toy: Path, tmp_path: Path, monkeypatch: p
 
 def test_a_changed_parameter_never_resumes_another_training(toy: Path, tmp_path: Path) -> None:
     folders = [
-        training._Checkpoint(tmp_path, {"choices": PretrainChoices.model_validate({**SMALL, "crop": crop}).model_dump()}).folder for crop in (32, 64)
+        training._Checkpoint(
+            tmp_path, {"choices": PretrainChoices.model_validate({**SMALL, "crop": crop}).model_dump()}
+        ).folder
+        for crop in (32, 64)
     ]
     assert folders[0] != folders[1]
 
@@ -244,7 +258,9 @@ def test_pooling_by_hand() -> None:
     assert feature_names(1, 1) == ["d0_mean_0", "d0_rms_0", "d0_high_0"]
 
 
-def test_embedding_is_complete_deterministic_and_zero_for_identical_pairs(toy: Path, trained: Path, tmp_path: Path) -> None:
+def test_embedding_is_complete_deterministic_and_zero_for_identical_pairs(
+    toy: Path, trained: Path, tmp_path: Path
+) -> None:
     for name in ("a", "b"):
         embed_set(trained, toy, tmp_path / f"{name}.parquet", 95.0)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

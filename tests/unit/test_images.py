@@ -26,7 +26,12 @@ def test_16_bit_gray_survives_png(values: np.ndarray) -> None:
     assert np.array_equal(source.values, values)
 
 
-@given(st.one_of(npst.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))), npst.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))))
+@given(
+    st.one_of(
+        npst.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))),
+        npst.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))),
+    )
+)
 def test_8_bit_survives_png(values: np.ndarray) -> None:
     source = images.decode_image(images.encode_png(values), "x")
     assert source.bit_depth == 8
@@ -42,7 +47,14 @@ def test_a_12_bit_image_in_a_16_bit_file_is_read_with_its_declared_range() -> No
 
 
 @pytest.mark.parametrize(
-    ("mode", "remedy"), [("RGBA", "composite"), ("LA", "composite"), ("P", "save it as RGB"), ("CMYK", "colour profile"), ("F", "save it as 8- or 16-bit")]
+    ("mode", "remedy"),
+    [
+        ("RGBA", "composite"),
+        ("LA", "composite"),
+        ("P", "save it as RGB"),
+        ("CMYK", "colour profile"),
+        ("F", "save it as 8- or 16-bit"),
+    ],
 )
 def test_modes_whose_conversion_would_be_a_guess_are_refused(mode: str, remedy: str) -> None:
     content = encode(Image.new(mode, (4, 4)), "TIFF")

@@ -20,6 +20,16 @@ for variable, folder in {
 from causaliqa.config import parse_params
 from causaliqa.errors import CausalIQAError
 from causaliqa.workflow.closure import code_of
+from causaliqa.workflow.lock import claim, release_if_dead
+
+# A killed run leaves Snakemake's lock behind: the next run goes on without `--unlock`.
+if release_if_dead(Path.cwd()):
+    sys.stderr.write("the previous run was killed; its lock is removed\n")
+
+
+onstart:
+    claim(Path.cwd())
+
 
 try:
     PARAMS = parse_params(
@@ -40,6 +50,7 @@ DATASETS = PARAMS.fetch.datasets
 SCENARIOS = list(PARAMS.pretrain.scenarios)
 VARIANTS = list(PARAMS.pretrain.variants)
 SEEDS = PARAMS.base.seeds
+NOTEBOOKS = PARAMS.report.notebooks
 # Processes that one job may spread images over; the result does not depend on it.
 PROCESSES = max(1, min(workflow.cores or 1, 8))
 
@@ -49,6 +60,7 @@ wildcard_constraints:
     scenario="|".join(map(re.escape, SCENARIOS)),
     variant="|".join(map(re.escape, VARIANTS)),
     seed=r"\d+",
+    notebook="|".join(NOTEBOOKS),
 
 
 def section(name):
@@ -99,10 +111,12 @@ def folders(name):
     return lambda wildcards, input: [os.path.dirname(path) for path in input[name]]
 
 
-def options(option, name):
-    """Params function: `option` before each file of input `name`."""
+def options(option, name, folder=False):
+    """Params function: `option` before each file of input `name`, or before the folder that it lies in."""
     return lambda wildcards, input: [
-        part for path in input[name] for part in (option, path)
+        part
+        for path in input[name]
+        for part in (option, os.path.dirname(path) if folder else path)
     ]
 
 

@@ -40,6 +40,7 @@ rule interventions:
         code=stage_code("interventions"),
     output:
         images="results/interventions/{scenario}/{variant}/{seed}/interventions.safetensors",
+        about="results/interventions/{scenario}/{variant}/{seed}/interventions.json",
         numbers="results/interventions/{scenario}/{variant}/{seed}/numbers.csv",
     log:
         "logs/interventions/{scenario}/{variant}/{seed}.log",
@@ -72,6 +73,9 @@ rule stage_embed:
         ),
         every_model(
             "results/interventions/{scenario}/{variant}/{seed}/interventions.safetensors"
+        ),
+        every_model(
+            "results/interventions/{scenario}/{variant}/{seed}/interventions.json"
         ),
         every_model("results/interventions/{scenario}/{variant}/{seed}/numbers.csv"),
     localrule: True

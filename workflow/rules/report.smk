@@ -1,27 +1,88 @@
-# Tables, features and interventions -> notebooks, figures and tables.
-
-
-rule report_benchmark:
+# Tables, features and interventions -> notebooks, pages that open offline, figures and tables.
+rule report:
     input:
-        template="workflow/notebooks/benchmark.ipynb",
+        template="workflow/notebooks/{notebook}.ipynb",
         evaluate=rules.evaluate.output,
-        code=stage_code("report", "workflow/notebooks/benchmark.ipynb"),
+        scores=SCORES,
+        features=expand(
+            "results/embed/{scenario}/{variant}/{seed}/{dataset}.parquet",
+            scenario=SCENARIOS,
+            variant=VARIANTS,
+            seed=SEEDS,
+            dataset=DATASETS,
+        ),
+        interventions=every_model(
+            "results/interventions/{scenario}/{variant}/{seed}/interventions.safetensors"
+        ),
+        about=every_model(
+            "results/interventions/{scenario}/{variant}/{seed}/interventions.json"
+        ),
+        numbers=every_model(
+            "results/interventions/{scenario}/{variant}/{seed}/numbers.csv"
+        ),
+        history=every_model("results/pretrain/{scenario}/{variant}/{seed}/history.csv"),
+        cards=every_model("results/pretrain/{scenario}/{variant}/{seed}/model.json"),
+        # A notebook may import from the package: its code counts too.
+        code=stage_code(
+            "report", *(f"workflow/notebooks/{name}.ipynb" for name in NOTEBOOKS)
+        ),
     output:
-        html="reports/html/benchmark.html",
-        notebook="reports/notebooks/benchmark.ipynb",
+        html=report(
+            "reports/html/{notebook}.html",
+            caption="../report/page.rst",
+            category="Reports",
+        ),
+        notebook="reports/notebooks/{notebook}.ipynb",
+        figures=report(
+            directory("reports/figures/{notebook}"),
+            patterns=["{figure}.png"],
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
+        tables=report(
+            directory("reports/tables/{notebook}"),
+            patterns=["{table}.csv"],
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
     log:
-        "logs/report/benchmark.log",
+        "logs/report/{notebook}.log",
+    benchmark:
+        "logs/benchmarks/report/{notebook}.tsv"
     conda:
         "../envs/causaliqa.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
+        evaluate="results/evaluate",
+        out="reports",
+        scores=options("--scores", "scores"),
+        features=options("--features", "features"),
+        interventions=options("--interventions", "interventions", folder=True),
+        history=options("--history", "history"),
+        cards=options("--model", "cards"),
         report=section("report"),
+    message:
+        "Rendering the report {wildcards.notebook} (a minute)"
     shell:
-        "python -m causaliqa report benchmark &> {log:q}"
+        "python -m causaliqa report {wildcards.notebook} --template {input.template:q} --evaluate {params.evaluate:q}"
+        " {params.scores:q} {params.features:q} {params.interventions:q} {params.history:q} {params.cards:q}"
+        " --out {params.out:q} --params {params.report:q} &> {log:q}"
 
 
 rule stage_report:
     input:
-        rules.report_benchmark.output,
+        expand(
+            [
+                "reports/html/{notebook}.html",
+                "reports/notebooks/{notebook}.ipynb",
+                "reports/figures/{notebook}",
+                "reports/tables/{notebook}",
+            ],
+            notebook=NOTEBOOKS,
+        ),
     localrule: True
     message:
         "Stage report is complete"

@@ -6,17 +6,20 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from causaliqa.baselines.registry import Metric, get_all
-from causaliqa.config import Baselines
 from causaliqa.datasets.shards import REFERENCE, DegradedSet
 from causaliqa.errors import CausalIQAError, DataError
 from causaliqa.io import atomic_directory
 from causaliqa.tables import SCORE_COLUMNS, quality, score_table, write_scores
+
+if TYPE_CHECKING:
+    from causaliqa.config import Baselines
 
 #: PSNR in a score table is at most this. Identical images have an infinite one, which no correlation survives; at
 #: 100 dB one byte in 150,000 differs by one.

@@ -75,7 +75,8 @@ def check(
 def use(name: Annotated[str, typer.Argument(help="Preset: config/NAME.yaml, or a path that ends in .yaml.")]) -> None:
     """Lay a preset over params.yaml and write the result there, so that DVC sees it too.
 
-    `git checkout params.yaml dvc.yaml` goes back. A plain run needs none of this: snakemake --configfile config/NAME.yaml
+    `git checkout params.yaml dvc.yaml` goes back. A plain run needs none of this:
+    snakemake --configfile config/NAME.yaml
     """
     from causaliqa.workflow.params import lay_over
 

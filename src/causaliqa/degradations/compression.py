@@ -23,8 +23,8 @@ def jpeg2000(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     """Compress with JPEG 2000 (ITU-T T.800), irreversible 9/7 wavelet, one quality layer.
 
     `strength` is the ratio of the image's variance to the mean square error that the encoder's rate control aims at,
-    in dB. KADID-10k type 9 fixes compression ratios instead; these mean little across images: the headers alone
-    exhaust a high ratio on a small image, and a simple image is nearly untouched by a low one.
+    in dB. Source: KADID-10k type 9, which fixes compression ratios instead. Ratios mean little across images: the
+    headers alone exhaust a high ratio on a small image, and a simple image is nearly untouched by a low one.
     """
     stimulus = to_uint8(image)
     buffer = io.BytesIO()

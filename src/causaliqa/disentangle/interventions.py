@@ -109,7 +109,7 @@ def _recipe_leak(
         source = stored[int(row.set)]  # type: ignore[arg-type]
         y = _crop(to_tensor(source.stimulus(str(row.image))))
         values.append(torch.cat([d.mean(dim=(2, 3)) for d in model.degradation(y)], dim=1)[0].numpy())
-        rows.append((str(row.distortion), int(row.level)))  # type: ignore[arg-type]
+        rows.append(f"{row.distortion}@{row.level}")
     table = pd.DataFrame(np.stack(values))
     centred = table - table.groupby(rows).transform("mean")
     within = float(np.square(centred.to_numpy()).sum())

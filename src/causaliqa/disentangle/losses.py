@@ -5,6 +5,8 @@ See docs/method.md for the list with formulas. Every term is a scalar; weights a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -23,18 +25,33 @@ _SLOPE = 4.0
 _CLEAR = 1.5
 #: Keeps the null term finite when the code is silent.
 _FLOOR = 1e-2
+#: Sizes below this are alike: without it the gradient of a log explodes where the code is silent.
+_QUIET = 0.05
 
 
-def _add_noise(degradation: list[Tensor], generator: torch.Generator | None) -> list[Tensor]:
-    """Information bottleneck: unit-variance noise, so that sizes are measured in just-noticeable units."""
-    if generator is None:
+@dataclass(frozen=True)
+class Noise:
+    """The information bottleneck's noise: what the degradation code must outshout to be heard by the decoder.
+
+    Attributes
+    ----------
+    generator : where it is drawn from.
+    scale : its standard deviation; 1 at the end of training, so that sizes are in just-noticeable units.
+    """
+
+    generator: torch.Generator
+    scale: float
+
+
+def _add_noise(degradation: list[Tensor], noise: Noise | None) -> list[Tensor]:
+    if noise is None:
         return degradation
-    return [x + torch.randn(x.shape, generator=generator).to(x) for x in degradation]
+    return [x + noise.scale * torch.randn(x.shape, generator=noise.generator).to(x) for x in degradation]
 
 
 def _rank(better: Tensor, worse: Tensor) -> Tensor:
     """Logistic ranking loss on log sizes, elementwise: `worse` must be larger by the margin."""
-    return functional.softplus(_SLOPE * (better.log() - worse.log() + _MARGIN)) / _SLOPE
+    return functional.softplus(_SLOPE * ((better + _QUIET).log() - (worse + _QUIET).log() + _MARGIN)) / _SLOPE
 
 
 def _masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
@@ -63,12 +80,19 @@ def _content_terms(first: list[Tensor], second: list[Tensor]) -> tuple[Tensor, T
     return invariance, functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
-def training_terms(model: DisentanglementModel, batch: Batch, noise: torch.Generator | None) -> dict[str, Tensor]:
+def _recipe_code(degradation: list[Tensor]) -> Tensor:
+    """Pool a degradation over space, (N, F): mean and root mean square of every scale and channel."""
+    return torch.cat(
+        [part for x in degradation for part in (x.mean(dim=(2, 3)), (x.square().mean(dim=(2, 3)) + 1e-6).sqrt())], dim=1
+    )
+
+
+def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | None) -> dict[str, Tensor]:
     """Return every training term of a batch by its name in ``pretrain.loss``.
 
     Parameters
     ----------
-    noise : generator of the bottleneck's noise; None decodes without noise (validation, or no bottleneck).
+    noise : the bottleneck's noise; None decodes without noise (validation, or no bottleneck).
     """
     groups = len(batch.reference)
     # One pass for all images of a kind: convolutions are cheaper on one large batch.
@@ -138,17 +162,7 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: torch.Gener
         [torch.cat(parts) for parts in zip(c_reference[:-1], c_other[:-1], strict=True)],
         [torch.cat(parts) for parts in zip(c_severe[:-1], c_other_severe[:-1], strict=True)],
     )
-    pooled = [
-        torch.cat([x.mean(dim=(2, 3)), (x.square().mean(dim=(2, 3)) + 1e-6).sqrt()], dim=1)
-        for x in (*d_severe, *d_other_severe)
-    ]
-    half = len(pooled) // 2
-    recipe = torch.stack(
-        [
-            (a - b).square().mean() / (a.square().mean() + b.square().mean() + 1e-3)
-            for a, b in zip(pooled[:half], pooled[half:], strict=True)
-        ]
-    ).mean()
+    first_code, second_code = _recipe_code(d_severe), _recipe_code(d_other_severe)
     sizes = torch.cat([mild, severe, other_severe])
     positions = torch.cat([batch.mild_position, batch.severe_position, batch.severe_position]).to(sizes.device)
     clear = (positions[None, :] - positions[:, None]) >= _CLEAR
@@ -158,7 +172,8 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: torch.Gener
     return {
         "restore": band_distance(restored, references).mean(),
         "transfer": band_distance(transferred, distorted).mean(),
-        "recipe": recipe,
+        "recipe": (1 - functional.cosine_similarity(first_code, second_code, dim=1)).mean()
+        + 0.1 * ((severe + _QUIET).log() - (other_severe + _QUIET).log()).abs().mean(),
         "swap": _masked_mean(band_distance(swapped, distorted[groups:]), batch.homogeneous.to(sizes.device)),
         "content": invariance,
         "contrast": contrast,

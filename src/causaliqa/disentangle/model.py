@@ -18,7 +18,7 @@ from causaliqa.seeding import torch_generator
 STRIDE = 32
 #: Lifts an untrained encoder's maps to the size of the bottleneck's unit noise: a code that starts far below the
 #: noise carries nothing, earns no gradient from reconstruction, and is driven to zero by the energy term.
-_GAIN = 20.0
+_GAIN = 10.0
 #: Brings opponent colours to about unit size for the first convolution.
 _LIFT = 2.0
 
@@ -67,29 +67,38 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Content and masked degradation of all scales to an opponent image.
 
-    What the features say is a change of the image that content came from. The change starts at zero, so that from the
-    first step on training is about interventions and not about redrawing texture.
+    At every scale the degradation modulates what content says: ``h = conv(content) * (1 + A Dm) + B Dm``, without
+    biases on the degradation's side, so that D = 0 leaves content alone. What comes out is a change of the image that
+    content came from; it starts small, so that training is about interventions and not about redrawing texture.
     """
 
     def __init__(self, widths: list[int], channels: int) -> None:
         super().__init__()
         coarser = [*widths[1:], 0]
+        inputs = [12 if scale == 0 else 0 for scale in range(len(widths))]
         self.merge = nn.ModuleList(
-            nn.Conv2d(width + channels + above, width, 3, padding=1)
-            for width, above in zip(widths, coarser, strict=True)
+            nn.Conv2d(width + above + image, width, 3, padding=1)
+            for width, above, image in zip(widths, coarser, inputs, strict=True)
         )
+        self.modulate = nn.ModuleList(nn.Conv2d(channels, 2 * width, 1, bias=False) for width in widths)
         self.out = nn.Conv2d(widths[0], 12, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)
+            for head in self.modulate:
+                head.weight.mul_(0.3)  # type: ignore[operator]
+            self.out.bias.zero_()  # type: ignore[union-attr]
 
     def forward(self, content: list[Tensor], degradation: list[Tensor]) -> Tensor:
         """Return (N,3,H,W) in opponent colours; the last of `content` is the image at half scale."""
         x: Tensor | None = None
         for scale in reversed(range(len(degradation))):
-            parts = [content[scale], degradation[scale]]
+            parts = [content[scale]]
             if x is not None:
                 parts.append(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
-            x = functional.leaky_relu(self.merge[scale](torch.cat(parts, dim=1)), 0.1)
+            if scale == 0:
+                parts.append(content[-1])
+            gain, offset = self.modulate[scale](degradation[scale]).chunk(2, dim=1)
+            x = functional.leaky_relu(self.merge[scale](torch.cat(parts, dim=1)) * (1 + gain) + offset, 0.1)
         assert x is not None
         return functional.pixel_shuffle(content[-1] + self.out(x), 2) / _LIFT
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from causaliqa.config import Base, PretrainChoices
 from causaliqa.disentangle.batches import BatchSampler
-from causaliqa.disentangle.losses import training_terms
+from causaliqa.disentangle.losses import Noise, training_terms
 from causaliqa.disentangle.model import DisentanglementModel
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_json, read_tensors, sha256_bytes, sha256_file, write_csv, write_json, write_tensors
@@ -80,8 +80,14 @@ class _Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _noise(choices: PretrainChoices, seed: int, step: int) -> torch.Generator | None:
-    return torch_generator("bottleneck", seed, step) if choices.bottleneck else None
+def _noise(choices: PretrainChoices, seed: int, step: int) -> Noise | None:
+    """Return the bottleneck's noise of a step: it grows from zero over the first half of the training.
+
+    Full noise from the start drowns an untrained code: the decoder learns to ignore it, and it collapses to zero.
+    """
+    if not choices.bottleneck:
+        return None
+    return Noise(torch_generator("bottleneck", seed, step), min(1.0, 2 * step / choices.steps))
 
 
 def _total(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
@@ -152,6 +158,10 @@ def pretrain(
     )
     start, history = checkpoint.load(model, optimiser)
     model.train()
+    # The curve shows means over the steps since the last row: single batches differ too much. Rows fall on
+    # checkpoints, so a resumed training starts with an empty mean as an undisturbed one does.
+    recent: dict[str, float] = dict.fromkeys(weights, 0.0)
+    since = 0
     with tqdm(
         total=choices.steps, initial=start, desc=f"pretrain {scenario}/{variant}/{seed}", unit="step", disable=None
     ) as bar:
@@ -171,9 +181,12 @@ def pretrain(
             optimiser.step()
             bar.update()
             bar.set_postfix(loss=f"{total.item():.3f}", refresh=False)
+            recent = {name: recent[name] + value.item() for name, value in terms.items()}
+            since += 1
             done = step + 1
             if done % choices.validate_every == 0 or done == choices.steps:
-                history.append(_row(done, "train", {name: value.item() for name, value in terms.items()}, weights))
+                history.append(_row(done, "train", {name: value / since for name, value in recent.items()}, weights))
+                recent, since = dict.fromkeys(weights, 0.0), 0
                 if val.usable:
                     history.append(_row(done, "val", _validate(model, val), weights))
                 checkpoint.save(done, model, optimiser, history)

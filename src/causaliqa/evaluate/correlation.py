@@ -34,7 +34,9 @@ def _paired(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"correlation needs at least two images, found {x.size}")
     for name, values in (("score", x), ("opinion", y)):
         if not np.isfinite(values).all():
-            raise DataError(f"{name} number {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite; repair the score table")
+            raise DataError(
+                f"{name} number {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite; repair the score table"
+            )
     return x, y
 
 
@@ -133,9 +135,15 @@ def _design(kind: Kind, z: np.ndarray, steepness: float, centre: float) -> np.nd
     return np.stack(columns, axis=1)
 
 
-def _solve(design: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return linear coefficients and residuals."""
+def _solve(design: np.ndarray, y: np.ndarray, sign: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return linear coefficients and residuals; the logistic part may not run against `sign`, that of the SRCC."""
     coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
+    rise = coefficients[0] if design.shape[1] == 3 else coefficients[0] - coefficients[1]
+    if rise * sign < 0:
+        # Else a few images at one end could bend the mapping back into a spike; a line or a mean is left.
+        rest = design[:, 1:] if design.shape[1] == 3 else np.ones((len(y), 1))
+        left = np.linalg.lstsq(rest, y, rcond=None)[0]
+        coefficients = np.array([0.0, *left]) if design.shape[1] == 3 else np.repeat(left, 2)
     return coefficients, design @ coefficients - y
 
 
@@ -144,8 +152,8 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, kind: Kind = "5p") -> LogisticFit
 
     Both mappings are linear in all parameters but steepness and centre. So scores are standardised, the linear part
     is solved exactly (variable projection: Golub and Pereyra, SIAM J. Numer. Anal. 10(2), 1973), and only two
-    parameters are searched: a grid of starts, then a bounded trust region from the best ones. Solving b1 exactly
-    makes its sign follow the data. A poor single start is the classical trap: from (10, 0, mean, .1, .1), as in some
+    parameters are searched: a grid of starts, then a bounded trust region from the best ones. The logistic part
+    keeps the sign of the SRCC. A poor single start is the classical trap: from (10, 0, mean, .1, .1), as in some
     public code, the gradient in b1 and b3 is zero and the fit silently stays linear.
 
     Parameters
@@ -166,15 +174,21 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, kind: Kind = "5p") -> LogisticFit
         return LogisticFit(kind, flat, False, 0.0, float(y.std()))
     centre = float(x.mean())
     scale = float(np.abs(x - centre).max())
-    deviation = float(((x - centre) / scale).std()) * scale
+    # Half the scores set the unit: a few far ones, common with distances, must not flatten all others.
+    quarter, three_quarters = np.quantile((x - centre) / scale, [0.25, 0.75])
+    spread = float(three_quarters - quarter) / 1.349
+    deviation = (spread if spread > 1e-6 else float(((x - centre) / scale).std())) * scale
     z = (x - centre) / deviation
+    sign = -1.0 if srcc(x, y) < 0 else 1.0
 
     def residual(theta: np.ndarray) -> np.ndarray:
-        return _solve(_design(kind, z, float(np.exp(theta[0])), float(theta[1])), y)[1]
+        return _solve(_design(kind, z, float(np.exp(theta[0])), float(theta[1])), y, sign)[1]
 
     lower = np.array([np.log(_STEEPNESS[0]), min(-_CENTRE, z.min())])
     upper = np.array([np.log(_STEEPNESS[1]), max(_CENTRE, z.max())])
-    centres = sorted({*np.quantile(z, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist(), -1.5, 1.5, float(z.min()), float(z.max())})
+    centres = sorted(
+        {*np.quantile(z, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist(), -1.5, 1.5, float(z.min()), float(z.max())}
+    )
     starts = []
     for steepness in (0.15, 0.6, 2.0, 8.0):
         # One start a steepness, the best of its centres: basins differ mainly in steepness.
@@ -192,10 +206,16 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, kind: Kind = "5p") -> LogisticFit
     _, theta, converged = best
     steepness, middle = float(np.exp(theta[0])), float(theta[1])
     design = _design(kind, z, steepness, middle)
-    b, error = _solve(design, y)
+    b, error = _solve(design, y, sign)
     if kind == "5p":
         # In units of the scores; 1/2 - 1/(1 + e^u) = sigmoid(u) - 1/2.
-        parameters = [b[0], steepness / deviation, centre + deviation * middle, b[1] / deviation, b[2] - b[1] * centre / deviation]
+        parameters = [
+            b[0],
+            steepness / deviation,
+            centre + deviation * middle,
+            b[1] / deviation,
+            b[2] - b[1] * centre / deviation,
+        ]
     else:
         parameters = [b[0], b[1], centre + deviation * middle, deviation / steepness]
     mapped = error + y

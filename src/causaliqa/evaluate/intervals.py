@@ -20,7 +20,8 @@ def draw_multiplicities(references: int, draws: int, *seed: str | int) -> np.nda
     """Return how often each reference is drawn, int64 of shape (draws, references); each row sums to `references`."""
     chosen = generator("bootstrap", *seed).integers(0, references, size=(draws, references))
     rows = np.arange(draws)[:, None] * references
-    return np.bincount((chosen + rows).ravel(), minlength=draws * references).reshape(draws, references)
+    counts = np.bincount((chosen + rows).ravel(), minlength=draws * references)
+    return np.reshape(counts.astype(np.int64), (draws, references))
 
 
 def percentile_interval(samples: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -101,7 +102,9 @@ class RankBootstrap:
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Return the SRCC of `values` (N,) in each draw, shape (B,); NaN where no reference of the set was drawn."""
         dense = rankdata(values, method="dense").astype(np.float64)
-        parts = [weighted_correlation(weighted_ranks(dense, weights), ranks, weights) for weights, ranks in self._blocks]
+        parts = [
+            weighted_correlation(weighted_ranks(dense, weights), ranks, weights) for weights, ranks in self._blocks
+        ]
         return np.concatenate(parts)[self._inverse]
 
 

@@ -83,7 +83,8 @@ def ladders(images: pd.DataFrame, cluster: np.ndarray) -> Ladders:
     table = table[table["level"] >= 1].sort_values(["reference", "distortion", "level", "row"])
     keys: list[tuple[int, str]] = []
     by_length: dict[int, list[tuple[int, np.ndarray, np.ndarray]]] = {}
-    for (reference, distortion), ladder in table.groupby(["reference", "distortion"], sort=True):
+    for key, ladder in table.groupby(["reference", "distortion"], sort=True):
+        reference, distortion = np.asarray(key, dtype=object)
         if ladder["level"].nunique() < 2:
             continue
         entry = (len(keys), ladder["row"].to_numpy(), ladder["level"].to_numpy())
@@ -171,9 +172,7 @@ def p_test(quality: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def composition_pairs(image: Sequence[str], parent: Sequence[str]) -> np.ndarray:
     """Return (composition, parent) image indices, int (C, 2), for every composition whose parent is there."""
     position = {name: index for index, name in enumerate(image)}
-    pairs = [
-        (index, position[start]) for index, start in enumerate(parent) if start and start in position
-    ]
+    pairs = [(index, position[start]) for index, start in enumerate(parent) if start and start in position]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 

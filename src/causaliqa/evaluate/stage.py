@@ -141,9 +141,7 @@ def _aligned(table: pd.DataFrame, images: pd.Series, what: str) -> np.ndarray:
     return values
 
 
-def _subset(
-    name: str, images: pd.DataFrame, opinion: pd.DataFrame, members: pd.DataFrame, params: Evaluate
-) -> Subset:
+def _subset(name: str, images: pd.DataFrame, opinion: pd.DataFrame, members: pd.DataFrame, params: Evaluate) -> Subset:
     references = sorted(images["reference"].unique())
     cluster = np.searchsorted(np.array(references), images["reference"].to_numpy().astype(str))
     lossless = (images["distortion"] == IMPERCEPTIBLE).to_numpy()
@@ -213,7 +211,9 @@ def _parts(subset: Subset, values: np.ndarray) -> Parts:
 
 def _forms(parts: Sequence[Parts], draws: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Return the linear and quadratic tests for each draw; `draws` holds one (B, R_d) a dataset."""
-    linear = [(m @ p.ladder.T, m @ np.stack([p.order, p.order_count], axis=1)) for p, m in zip(parts, draws, strict=True)]
+    linear = [
+        (m @ p.ladder.T, m @ np.stack([p.order, p.order_count], axis=1)) for p, m in zip(parts, draws, strict=True)
+    ]
     ladder = np.sum([item[0] for item in linear], axis=0)
     order = np.sum([item[1] for item in linear], axis=0)
     agreed, asked = (
@@ -365,7 +365,9 @@ class _Evaluation:
         for index, distortion in enumerate(types):
             spread = None if drawn is None else drawn[:, index]
             tables.severity.append(
-                self._row(parts, name, "severity_srcc", float(medians[0, index]), spread, int(counts[distortion]), distortion)
+                self._row(
+                    parts, name, "severity_srcc", float(medians[0, index]), spread, int(counts[distortion]), distortion
+                )
             )
         if types:
             spread = None if drawn is None else _median(drawn[:, :, None])[:, 0]
@@ -413,7 +415,9 @@ class _Evaluation:
         if len(parts) > 1 and len(parts) == len(self.subsets):
             weights = [np.array([float(len(p.subset.references))]) for p in parts]
             joint_weights = (
-                [self._slice(p.subset, self.joint).sum(axis=1).astype(float) for p in parts] if self.joint is not None else []
+                [self._slice(p.subset, self.joint).sum(axis=1).astype(float) for p in parts]
+                if self.joint is not None
+                else []
             )
             images = sum(len(p.subset.rated) for p in parts)
             for test, list_of_values in values.items():
@@ -431,6 +435,8 @@ class _Evaluation:
             ones = [np.ones((1, len(p.subset.references))) for p in group]
             values = {test: float(value[0]) for test, value in _forms(group, ones).items()}
             values["d_test"] = float(_joined_d_test(group, None)[0])
+            medians = _type_medians(group, None)[1]
+            values["severity_median"] = float(np.median(medians[0])) if medians.size else float("nan")
             if len(group) == 1:
                 x, y = group[0].quality[group[0].subset.rated], group[0].subset.opinion
                 values |= {"srcc": srcc(x, y), "krcc": krcc(x, y), "plcc_raw": plcc(x, y)}
@@ -457,7 +463,7 @@ def _fit_row(scope: str, name: dict[str, Any], fit: LogisticFit) -> dict[str, An
 def _configurations(scores: pd.DataFrame) -> Iterator[tuple[dict[str, Any], list[tuple[str, pd.DataFrame]]]]:
     """Yield (name of the method, [(split, its rows)]), in a fixed order."""
     for key, rows in scores.groupby(_NAME, sort=True):
-        name = dict(zip(_NAME, key, strict=True))
+        name: dict[str, Any] = dict(zip(_NAME, np.asarray(key, dtype=object), strict=True))
         splits = [(str(split), part) for split, part in rows.groupby("split", sort=True)]
         yield {**name, "labels": int(name["labels"]), "seed": int(name["seed"])}, splits
 
@@ -473,22 +479,22 @@ def _summary(draws: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index().assign(distortion="")[COLUMNS]
 
 
-def _metrics(opinion_free: pd.DataFrame, correlations: pd.DataFrame) -> dict[str, Any]:
-    """Small nested numbers for ``dvc metrics diff``: model -> method -> test; seeds averaged."""
-    wanted = {"l_test": "l_test", "p_test": "p_test", "d_test": "d_test", "c_test": "c_test", "severity_median": "severity_median"}
-    rows = pd.concat(
-        [
-            opinion_free[opinion_free["test"].isin(wanted)].assign(key=lambda t: t["test"].map(wanted)),
-            correlations[correlations["test"] == "srcc"].assign(key="srcc_pseudo_mos"),
-        ]
-    )
-    scopes = set(rows["scope"])
-    rows = rows[rows["scope"] == (ALL if ALL in scopes else min(scopes))]
-    rows = rows[rows["setting"].isin(["baseline", "label_free", "supervised"])]
+def _metrics(opinion_free: pd.DataFrame, correlations: pd.DataFrame, few: pd.DataFrame) -> dict[str, Any]:
+    """Small nested numbers for ``dvc metrics diff``: model -> method -> test; seeds averaged.
+
+    Supervised values are medians over draws of labelled images.
+    """
+    keys = {name: name for name in ("d_test", "l_test", "p_test", "c_test", "severity_median")} | {
+        "srcc": "srcc_pseudo_mos"
+    }
+    rows = pd.concat([opinion_free, correlations, few[few["setting"] == "supervised"]])
+    rows = rows[rows["test"].isin(keys) & rows["setting"].isin(["baseline", "label_free", "supervised"])]
+    scopes = sorted(rows["scope"].unique())
+    rows = rows[rows["scope"] == (ALL if ALL in scopes else scopes[0])]
     nested: dict[str, Any] = {}
-    for (model, method, key), part in rows.groupby(["model", "method", "key"], sort=True):
+    for (model, method, test), part in rows.groupby(["model", "method", "test"], sort=True):
         home = nested.setdefault(str(model) or "baselines", {}).setdefault(str(method), {})
-        home[str(key)] = round(float(part["value"].mean()), 6)
+        home[keys[str(test)]] = round(float(part["value"].mean()), 6)
     return nested
 
 
@@ -505,11 +511,14 @@ def _evaluate(scores: pd.DataFrame, subsets: dict[str, Subset], params: Evaluate
     with tqdm(total=total, desc="evaluate", unit="method", disable=None) as bar:
         for name, splits in configurations:
             consensus = name["setting"] in ("pseudo_mos", "mos")
-            for split, rows in splits:
+            for split, given in splits:
                 what = f"method {name['method']!r}" + (f" of model {name['model']!r}" if name["model"] else "")
                 parts = [
-                    _parts(subsets[str(dataset)], _aligned(part, subsets[str(dataset)].images["image"], f"{what} on {dataset!r}"))
-                    for dataset, part in rows.groupby("dataset", sort=True)
+                    _parts(
+                        subsets[str(dataset)],
+                        _aligned(part, subsets[str(dataset)].images["image"], f"{what} on {dataset!r}"),
+                    )
+                    for dataset, part in given.groupby("dataset", sort=True)
                 ]
                 if name["setting"] == "few_label" or len(splits) > 1:
                     evaluation.draw(tables, parts, name, split)
@@ -556,24 +565,26 @@ def run(
     kinds = sorted(table.loc[is_opinion, "setting"].unique())
     if len(kinds) != 1:
         found = " and ".join(kinds) or "neither"
-        raise DataError(f"--scores must hold either pseudo_mos or mos rows of the test images, found {found}; evaluate them apart")
+        raise DataError(
+            f"--scores must hold either pseudo_mos or mos rows of the test images, found {found}; evaluate them apart"
+        )
     if not (~is_opinion).any():
         raise DataError("--scores holds no method to evaluate on the test images")
     opinion = table[is_opinion]
     subsets = {name: _subset(name, rows, opinion, votes, params) for name, rows in images.items()}
-    found = _evaluate(table, subsets, params)
+    result = _evaluate(table, subsets, params)
 
     order = [*_NAME, "scope", "test", "distortion"]
-    correlations = _frame(found.correlations, COLUMNS, order).assign(target=kinds[0])
-    opinion_free = _frame(found.opinion_free, COLUMNS, order)
-    severity = _frame(found.severity, COLUMNS, order)
-    draws = _frame(found.draws, _DRAW_COLUMNS, [*_NAME, "split", "scope", "test"])
+    correlations = _frame(result.correlations, COLUMNS, order).assign(target=kinds[0])
+    opinion_free = _frame(result.opinion_free, COLUMNS, order)
+    severity = _frame(result.severity, COLUMNS, order)
+    draws = _frame(result.draws, _DRAW_COLUMNS, [*_NAME, "split", "scope", "test"])
     few = _summary(draws)
     with atomic_directory(out) as folder:
         write_parquet(folder / "correlations.parquet", correlations)
         write_parquet(folder / "opinion_free.parquet", opinion_free)
         write_parquet(folder / "severity.parquet", severity)
-        write_parquet(folder / "fits.parquet", _frame(found.fits, _FIT_COLUMNS, [*_NAME, "scope", "kind"]))
+        write_parquet(folder / "fits.parquet", _frame(result.fits, _FIT_COLUMNS, [*_NAME, "scope", "kind"]))
         write_parquet(folder / "few_label.parquet", few)
         write_parquet(folder / "few_label_draws.parquet", draws)
         write_json(folder / "run.json", _run(subsets, params, kinds[0], scores, manifests, members))
@@ -582,7 +593,7 @@ def run(
         write_csv(folder / "methods.csv", keep[keep["scope"] == joint])
         write_csv(folder / "severity.csv", severity[severity["scope"] == joint])
         write_csv(folder / "few_label.csv", few[few["scope"] == joint])
-    write_json(metrics, _metrics(opinion_free, correlations))
+    write_json(metrics, _metrics(opinion_free, correlations, few))
     configurations = len(table[METHOD_COLUMNS].drop_duplicates())
     return (
         f"{out}: {configurations} methods on {sum(len(s.images) for s in subsets.values())} test images "
@@ -594,7 +605,7 @@ def _run(
     subsets: dict[str, Subset], params: Evaluate, target: str,
     scores: Sequence[Path], manifests: Sequence[Path], members: Sequence[Path],
 ) -> dict[str, Any]:  # fmt: skip
-    """What was evaluated: counts a dataset and the checksum of every input."""
+    """Return what was evaluated: counts a dataset and the checksum of every input."""
     inputs = [("score table", scores), ("manifest", manifests), ("consensus members", members)]
     return {
         "params": params.model_dump(mode="json"),

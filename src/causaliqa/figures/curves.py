@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 from causaliqa.figures.points import TESTS
 from causaliqa.figures.style import INK, PALETTE, empty, plain_grid, styled
 
-_DASHES = ["--", "-.", ":", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1))]
+_DASHES: list[Any] = ["--", "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1))]
 
 
 @styled
@@ -41,15 +42,17 @@ def few_label_curves(curves: pd.DataFrame, levels: pd.DataFrame, tests: Sequence
             for method in methods:
                 rows = curves[(curves["model"] == model) & (curves["method"] == method) & (curves["test"] == test)]
                 rows = rows.sort_values("labels")
-                axes.fill_between(rows["labels"], rows["low"], rows["high"], color=colour[method], alpha=0.18, linewidth=0)
+                axes.fill_between(
+                    rows["labels"], rows["low"], rows["high"], color=colour[method], alpha=0.18, linewidth=0
+                )
                 axes.plot(rows["labels"], rows["value"], color=colour[method], marker="o", markersize=4)
             chosen = levels[(levels["model"] == model) & (levels["test"] == test)]
             for row in chosen.itertuples():
                 method = str(row.method)
                 if row.setting == "label_free":
-                    axes.axhline(float(row.value), color=PALETTE[0], linestyle=dash[method], linewidth=1.3)  # type: ignore[arg-type]
+                    axes.axhline(float(row.value), color=PALETTE[0], linestyle=dash[method], linewidth=1.3)
                 elif method in colour:
-                    axes.axhline(float(row.value), color=colour[method], linestyle=":", linewidth=1.6)  # type: ignore[arg-type]
+                    axes.axhline(float(row.value), color=colour[method], linestyle=":", linewidth=1.6)
             axes.set_xscale("log")
             axes.set_xticks(counts, [str(count) for count in counts])
             axes.xaxis.set_minor_formatter(NullFormatter())
@@ -131,5 +134,3 @@ def lambda_curves(curves: pd.DataFrame) -> Figure:
     handles = [Line2D([], [], color=colour[label], marker="o", markersize=3.5, label=label) for label in labels]
     figure.legend(handles=handles, loc="outside right center")
     return figure
-
-

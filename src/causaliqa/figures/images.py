@@ -42,21 +42,20 @@ def intervention_grid(pictures: Mapping[str, np.ndarray], labels: Sequence[str])
             if stack.ndim == 4:
                 axes.imshow(np.clip(stack[line].transpose(1, 2, 0), 0, 1), interpolation="nearest")
             else:
-                drawn = axes.imshow(
-                    stack[line], cmap=SEQUENTIAL, vmin=float(stack.min()), vmax=float(stack.max()), interpolation="nearest"
-                )
+                least, most = float(stack.min()), float(stack.max())
+                axes.imshow(stack[line], cmap=SEQUENTIAL, vmin=least, vmax=most, interpolation="nearest")
             axes.set_xticks([])
             axes.set_yticks([])
             for spine in axes.spines.values():
                 spine.set_visible(False)
-        panels[0, column].set_title(title, fontsize=10)
-        if stack.ndim == 3:
-            bar = figure.colorbar(drawn, ax=panels[:, column], location="bottom", fraction=0.05, pad=0.01, aspect=14)
-            bar.ax.tick_params(labelsize=7.5)
-            bar.ax.locator_params(nbins=3)
+        # The scale stands in the title: a colour bar would push the maps out of line with the pictures.
+        scale = f"\ndark {stack.min():.2g}, bright {stack.max():.2g}" if stack.ndim == 3 else ""
+        panels[0, column].set_title(title + scale, fontsize=9)
     for line, label in enumerate(labels):
         words = label.split(" ")
         # <dataset> <reference> <distortion> level n: the reference is the part that varies in length.
-        text = "\n".join([words[0].removeprefix("bundled_"), *words[1:2], words[2] if len(words) > 2 else "", " ".join(words[3:])])
+        text = "\n".join(
+            [words[0].removeprefix("bundled_"), *words[1:2], words[2] if len(words) > 2 else "", " ".join(words[3:])]
+        )
         panels[line, 0].set_ylabel(text.strip(), fontsize=8, rotation=0, ha="right", va="center", labelpad=6)
     return figure

@@ -13,11 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from causaliqa.figures.points import TESTS
-from causaliqa.figures.style import FAINT, INK, PALETTE, SEQUENTIAL, empty, plain_grid, styled, text_on, two_digits
+from causaliqa.figures.style import FAINT, INK, PALETTE, SEQUENTIAL, empty, plain_grid, short, styled, text_on
 
 
 def _floor(values: np.ndarray) -> float:
-    """Lower end of a colour scale that ends at 1: low enough for the data, never so high that noise looks like signal."""
+    """Return the lower end of a colour scale up to 1: below the data, never so high that noise looks like signal."""
     finite = values[np.isfinite(values)]
     return min(0.5, float(np.floor(10 * finite.min()) / 10)) if finite.size else 0.0
 
@@ -43,7 +43,7 @@ def severity_heat_map(table: pd.DataFrame) -> Figure:
     picture = axes.pcolormesh(values, cmap=shades, norm=norm, edgecolors="white", linewidth=0.8)
     for (line, column), value in np.ndenumerate(values):
         colour = text_on(shades(norm(value))) if np.isfinite(value) else FAINT
-        axes.text(column + 0.5, line + 0.5, two_digits(value), ha="center", va="center", fontsize=7.5, color=colour)
+        axes.text(column + 0.5, line + 0.5, short(value), ha="center", va="center", fontsize=7.5, color=colour)
     axes.set_yticks(np.arange(len(grid)) + 0.5, list(grid.index))
     axes.set_xticks(np.arange(len(methods)) + 0.5, methods, rotation=45, ha="left", rotation_mode="anchor")
     axes.xaxis.tick_top()
@@ -52,8 +52,8 @@ def severity_heat_map(table: pd.DataFrame) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     bar = figure.colorbar(picture, ax=axes, fraction=0.03, pad=0.02, aspect=35)
-    bar.set_label("median severity SRCC over references")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.set_label("severity SRCC")
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -84,10 +84,10 @@ def transfer_matrix(table: pd.DataFrame, tests: Sequence[str]) -> Figure:
             shade = shades(norm(value))
             axes.add_patch(Rectangle((x + 0.02, y + 0.02), 0.96, 0.96, facecolor=shade))
             known = np.isfinite([low, high]).all()
-            axes.text(x + 0.5, y + (0.34 if known else 0.5), two_digits(value), ha="center", va="center",
+            axes.text(x + 0.5, y + (0.34 if known else 0.5), short(value), ha="center", va="center",
                       fontsize=9.5, color=text_on(shade))  # fmt: skip
             if known:
-                axes.text(x + 0.5, y + 0.72, f"[{two_digits(low)}, {two_digits(high)}]", ha="center", va="center",
+                axes.text(x + 0.5, y + 0.72, f"[{short(low)}, {short(high)}]", ha="center", va="center",
                           fontsize=7.5, color=text_on(shade))  # fmt: skip
             if row.trained:
                 axes.add_patch(
@@ -101,8 +101,10 @@ def transfer_matrix(table: pd.DataFrame, tests: Sequence[str]) -> Figure:
         axes.set_title(TESTS.get(test, (test, None))[0], loc="left")
         for spine in axes.spines.values():
             spine.set_visible(False)
-    handle = Line2D([], [], linestyle="none", marker="s", markersize=9, markerfacecolor="none",
-                    markeredgecolor=PALETTE[1], markeredgewidth=2, label="the model was trained on references of this dataset")  # fmt: skip
+    handle = Line2D([], [], linestyle="none", marker="s", markersize=9, markerfacecolor="none")
+    handle.set(
+        markeredgecolor=PALETTE[1], markeredgewidth=2, label="the model was trained on references of this dataset"
+    )
     if table["trained"].any():
         figure.legend(handles=[handle], loc="outside lower center")
     return figure
@@ -146,7 +148,9 @@ def feature_map(points: pd.DataFrame, share: tuple[float, float]) -> Figure:
     for family in families:
         chosen = (points["family"] == family).to_numpy()
         rows = points[chosen]
-        left.scatter(rows["x"], rows["y"], s=size[chosen], color=colour[family], marker=marker[family], alpha=0.55, linewidth=0)
+        left.scatter(
+            rows["x"], rows["y"], s=size[chosen], color=colour[family], marker=marker[family], alpha=0.55, linewidth=0
+        )
     worst = points[points["level"] == points.groupby("distortion")["level"].transform("max")]
     ends = worst.groupby("distortion").agg(x=("x", "median"), y=("y", "median"), family=("family", "first"))
     low, high = float(points["y"].min()), float(points["y"].max())

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from causaliqa.evaluate.correlation import LogisticFit
-from causaliqa.figures.style import FAINT, INK, PALETTE, SEQUENTIAL, empty, plain_grid, styled, two_digits
+from causaliqa.figures.style import FAINT, INK, PALETTE, SEQUENTIAL, empty, plain_grid, short, styled
 
 #: Test: (title, value of a metric that knows nothing; None where there is none).
 TESTS: dict[str, tuple[str, float | None]] = {
@@ -47,6 +49,7 @@ def methods_by_tests(table: pd.DataFrame, tests: Sequence[str]) -> Figure:
     tests = [test for test in tests if (table["test"] == test).any()]
     if not tests:
         return empty("no method was evaluated with these tests")
+    table = table[table["test"].isin(tests)]
     labels = list(dict.fromkeys(table["label"]))
     height = {label: len(labels) - 1 - index for index, label in enumerate(labels)}
     figure = Figure(figsize=(3.1 + 1.95 * len(tests), 1.3 + 0.27 * len(labels)), layout="constrained")
@@ -103,16 +106,16 @@ def score_scatter(points: pd.DataFrame, fits: dict[str, LogisticFit], notes: dic
     figure = Figure(figsize=(3.55 * columns, 3.0 * lines + 0.5), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False, sharey=True)
     levels = sorted(level for level in points["level"].unique() if level > 0)
-    from matplotlib import colormaps
-
     shades = colormaps[SEQUENTIAL](np.linspace(0.92, 0.02, len(levels)))
-    colour = {level: tuple(map(float, shade)) for level, shade in zip(levels, shades, strict=True)}
+    colour = {level: to_hex(shade) for level, shade in zip(levels, shades, strict=True)}
     for axes in panels.ravel()[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(panels.ravel(), names, strict=False):
         rows = points[points["dataset"] == name]
         mixed = rows[rows["level"] == 0]
-        axes.scatter(mixed["score"], mixed["opinion"], s=13, marker="D", facecolor="none", edgecolor=PALETTE[1], linewidth=0.7)
+        axes.scatter(
+            mixed["score"], mixed["opinion"], s=13, marker="D", facecolor="none", edgecolor=PALETTE[1], linewidth=0.7
+        )
         for level in levels:
             some = rows[rows["level"] == level]
             axes.scatter(some["score"], some["opinion"], s=11, color=colour[level], linewidth=0)
@@ -135,16 +138,25 @@ def score_scatter(points: pd.DataFrame, fits: dict[str, LogisticFit], notes: dic
         Line2D([], [], linestyle="none", marker="o", color=colour[level], label=f"level {level}") for level in levels
     ]
     handles.append(
-        Line2D([], [], linestyle="none", marker="D", markerfacecolor="none", color=PALETTE[1], markersize=4.5, label="composition")
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="D",
+            markerfacecolor="none",
+            color=PALETTE[1],
+            markersize=4.5,
+            label="composition",
+        )
     )
     handles.append(Line2D([], [], color=INK, label="logistic fit"))
     handles.append(Patch(color=FAINT, alpha=0.3, label="± 1.96 RMSE"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles) if columns > 2 else 4)
     return figure
 
 
-def interval_text(value: float, low: float, high: float) -> str:
+def interval_text(value: float, low: float, high: float, digits: int = 2) -> str:
     """Return ``.93 [.90, .95]``, or the value alone where there is no interval."""
     if np.isfinite([low, high]).all():
-        return f"{two_digits(value)} [{two_digits(low)}, {two_digits(high)}]"
-    return two_digits(value)
+        return f"{short(value, digits)} [{short(low, digits)}, {short(high, digits)}]"
+    return short(value, digits)

@@ -6,7 +6,7 @@ import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
@@ -24,7 +24,7 @@ FAINT = "#8A8A8A"
 #: Sequential colours of equal lightness steps.
 SEQUENTIAL = "cividis"
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine
     "font.size": 9.5,
     "axes.titlesize": 10,
@@ -106,13 +106,11 @@ def text_on(rgba: tuple[float, ...]) -> str:
     return "black" if luminance > 0.18 else "white"
 
 
-def two_digits(value: float) -> str:
-    """Format a number of [-1, 1] in two digits, without a leading zero: ``.93``, ``-.10``, ``1.0``."""
+def short(value: float, digits: int = 2) -> str:
+    """Format a number of [-1, 1] in few digits, without a leading zero: ``.93``, ``-.10``, ``1.00``."""
     if not np.isfinite(value):
         return "–"
-    text = f"{value:.2f}"
-    if text in ("-0.00", "0.00"):
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
         return "0"
-    if text in ("1.00", "-1.00"):
-        return text[:-1]
-    return text.replace("0.", ".", 1)
+    return text.replace("0.", ".", 1) if abs(float(text)) < 1 else text

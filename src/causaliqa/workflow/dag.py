@@ -80,9 +80,7 @@ def build_dag(root: Path) -> Dag:
             contextlib.redirect_stderr(heard),
             SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
         ):
-            opened = api.workflow(
-                resource_settings=ResourceSettings(cores=1), snakefile=snakefile, workdir=root
-            )
+            opened = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=snakefile, workdir=root)
             rules = list(opened._workflow.rules)
             targets = {"all", *(rule.name for rule in rules if rule.name.startswith(TARGET))}
             # printrulegraph is the lightest public call that builds the graph.

@@ -112,9 +112,20 @@ def order(dag: Dag, outs: dict[str, set[str]], deps: dict[str, set[str]]) -> lis
 
 
 def plots(dag: Dag) -> list[dict[str, Any]]:
-    """Return DVC's plots: what `dvc plots diff` draws for each experiment."""
-    histories = [path for job in dag.jobs if job.rule == "pretrain" for path in job.outputs if path.endswith(".csv")]
-    return [{path: {"x": "step", "y": ["loss"]}} for path in sorted(histories)]
+    """Return DVC's plots, what `dvc plots diff` draws for each experiment; their templates are in .dvc/plots."""
+    made = {path for job in dag.jobs for path in job.outputs}
+    histories = sorted(path for path in made if PurePosixPath(path).name == "history.csv")
+    # The same curve of every model in one plot: a file for each, in one row of panels.
+    drawn: list[dict[str, Any]] = [
+        {"learning": {"template": "learning", "x": "step", "y": dict.fromkeys(histories, "total")}}
+    ]
+    axes = {"methods": ("value", "method"), "severity": ("value", "distortion"), "few_label": ("labels", "value")}
+    for name, (x, y) in axes.items():
+        path = f"results/evaluate/{name}.csv"
+        if path not in made:
+            raise WorkflowError(f"{path}: plotted by DVC, but no job makes it")
+        drawn.append({path: {"template": name, "x": x, "y": y}})
+    return drawn
 
 
 def generate(root: Path, dag: Dag | None = None) -> str:
@@ -127,9 +138,7 @@ def generate(root: Path, dag: Dag | None = None) -> str:
         if sections[stage]:
             body["params"] = sorted(sections[stage])
         plain = [
-            {path: {"cache": False}} if path in IN_GIT else path
-            for path in sorted(outs[stage])
-            if path not in METRICS
+            {path: {"cache": False}} if path in IN_GIT else path for path in sorted(outs[stage]) if path not in METRICS
         ]
         if plain:
             body["outs"] = plain
@@ -137,9 +146,7 @@ def generate(root: Path, dag: Dag | None = None) -> str:
         if metrics:
             body["metrics"] = metrics
         stages[stage] = body
-    document: dict[str, Any] = {"stages": stages}
-    if drawn := plots(dag):
-        document["plots"] = drawn
+    document: dict[str, Any] = {"stages": stages, "plots": plots(dag)}
     return _HEADER + yaml.safe_dump(document, sort_keys=False, width=1000)
 
 

@@ -40,8 +40,10 @@ def _run(root: Path, module: str, *arguments: str) -> str:
     )
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        reason = next((line for line in reversed(lines) if line.lower().startswith("error")), lines[-1] if lines else "")
-        raise WorkflowError(f"{module} {' '.join(arguments)} failed: {reason.removeprefix('error: ').removeprefix('ERROR: ')}")
+        last = lines[-1] if lines else f"exit status {done.returncode}"
+        reason = next((line for line in reversed(lines) if line.lower().startswith("error")), last)
+        reason = reason.removeprefix("error: ").removeprefix("ERROR: ")
+        raise WorkflowError(f"{module} {' '.join(arguments)} failed: {reason}")
     return done.stdout + "\n" + done.stderr
 
 
@@ -151,7 +153,9 @@ def sync(root: Path, say: Say) -> None:
         )
     _run(root, "snakemake", "--touch", "--cores", "1", "--quiet", "all")
     if left := pending(root):
-        raise WorkflowError(f"Snakemake would still run {left} although DVC is clean; run `snakemake -n` for the reasons")
+        raise WorkflowError(
+            f"Snakemake would still run {left} although DVC is clean; run `snakemake -n --quiet host` for the reasons"
+        )
     say("the workspace is what dvc.lock says, and Snakemake has nothing to do")
 
 
