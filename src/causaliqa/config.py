@@ -97,7 +97,7 @@ class LossWeights(Section):
     content: Weight = Field(0.2, description="Content invariance between reference and distorted image.")
     contrast: Weight = Field(0.1, description="InfoNCE: content tells images apart.")
     null: Weight = Field(
-        0.1, description="Null degradation: energy of E_d(reference) relative to that of the distorted image."
+        0.3, description="Null degradation: energy of E_d(reference) relative to that of the distorted image."
     )
     energy: Weight = Field(0.002, description="Information bottleneck: energy of the masked degradation.")
     severity: Weight = Field(

@@ -26,7 +26,8 @@ def degraded_set(folder: Path, name: str = "toy", size: int = 64, parts: dict[st
         noise = np.random.default_rng(7).standard_normal(x.shape)
         stimuli = {f"{key}/reference/0": x}
         for level, (sigma, amount) in enumerate(((0.8, 8), (2.0, 30)), 1):
-            stimuli[f"{key}/gaussian_blur/{level}"] = gaussian_filter(x.astype(float), (sigma, sigma, 0)).astype(np.uint8)
+            blurred = gaussian_filter(x.astype(float), (sigma, sigma, 0))
+            stimuli[f"{key}/gaussian_blur/{level}"] = blurred.astype(np.uint8)
             stimuli[f"{key}/white_noise/{level}"] = np.clip(x + amount * noise, 0, 255).astype(np.uint8)
         composed = f"{key}/gaussian_blur@1+white_noise@2/0"
         stimuli[composed] = np.clip(stimuli[f"{key}/gaussian_blur/1"] + 30 * noise, 0, 255).astype(np.uint8)

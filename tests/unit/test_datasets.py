@@ -71,7 +71,7 @@ def test_a_changed_package_file_is_refused_and_leaves_nothing(tmp_path: Path) ->
 
 
 def test_a_missing_package_or_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="package no_such_package .* is not installed"):
+    with pytest.raises(DataError, match=r"package no_such_package .* is not installed"):
         fetch.fetch_dataset("x", registry.Dataset.model_validate(entry(package="no_such_package")), tmp_path / "x")
     with pytest.raises(DataError, match=r"skimage/data/none\.png is missing"):
         fetch.fetch_dataset("x", registry.Dataset.model_validate(entry(path="data/none.png")), tmp_path / "x")
@@ -108,12 +108,12 @@ def stored(folder: Path) -> shards.DegradedSet:
         for kind, level in (("reference", 0), ("jpeg", 1))
     }
     digests = shards.write_shard(folder, "a", stimuli)
+    same = {"dataset": "d", "domain": "natural", "reference": "a", "parent": "", "partition": "test"}
     rows = [
-        {"dataset": "d", "domain": "natural", "image": name, "reference": "a", "distortion": name.split("/")[1], "level": int(name[-1]),
-         "parent": "", "partition": "test", "grayscale": True, "bit_depth": 8, "sha256": digests[name]}
+        {**same, "image": name, "distortion": name.split("/")[1], "level": int(name[-1]), "sha256": digests[name]}
         for name in stimuli
-    ]  # fmt: skip
-    write_parquet(folder / "manifest.parquet", pd.DataFrame(rows))
+    ]
+    write_parquet(folder / "manifest.parquet", pd.DataFrame(rows).assign(grayscale=True, bit_depth=8))
     return shards.DegradedSet(folder)
 
 

@@ -56,7 +56,7 @@ def test_band_distance_forgives_slow_shifts_and_sees_structure() -> None:
     noisy = analysis.band_distance(
         image, image + 0.1 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
     )
-    assert 0 < float(shifted) < 0.2 * float(noisy)
+    assert 0 < float(shifted) < 0.3 * float(noisy)
 
 
 def test_the_bands_and_the_residual_hold_the_whole_image() -> None:
@@ -77,7 +77,7 @@ def test_shapes_and_the_null_of_identical_pairs(mask: str) -> None:
         same = model.difference(x, x)
     assert [tuple(d.shape) for d in degradation] == [(2, 2, 32, 48), (2, 2, 16, 24), (2, 2, 8, 12)]
     assert [m.shape for m in masks] == [d.shape for d in degradation]
-    assert all(0 <= float(m.min()) and float(m.max()) <= 2 for m in masks)
+    assert all(float(m.min()) >= 0 and float(m.max()) <= 2 for m in masks)
     assert decoded.shape == x.shape
     assert all(not d.any() for d in same)
 
@@ -189,8 +189,8 @@ def test_a_killed_training_process_resumes_to_the_same_bytes(toy: Path, tmp_path
     params = params[:-1] + ', "scenarios": {"s": ["toy"]}}'
 
     def command(name: str) -> list[str]:
-        return [sys.executable, "-m", "causaliqa", "pretrain", str(toy), "--out", str(tmp_path / name), "--params", params,
-                "--checkpoints", str(tmp_path / f"ck-{name}")]  # fmt: skip
+        paths = ["--out", str(tmp_path / name), "--checkpoints", str(tmp_path / f"ck-{name}")]
+        return [sys.executable, "-m", "causaliqa", "pretrain", str(toy), *paths, "--params", params]
 
     process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60

@@ -246,6 +246,18 @@ def test_transfer_marks_the_training_scenario(world):
     assert outside["mean"] == pytest.approx(rows["value"].mean())
 
 
+def test_transfer_note_speaks_of_unseen_datasets_only():
+    summary = pd.DataFrame(
+        [("m", "L-test", "not trained on", 2, 0.9, "GMSD", 0.95), ("m", "L-test", "trained on", 1, 0.99, "GMSD", 0.8),
+         ("m", "P-test", "not trained on", 2, 0.97, "GMSD", 0.96)],
+        columns=["model", "test", "datasets", "number", "mean", "best baseline", "its mean"],
+    )  # fmt: skip
+    note = narrative.transfer_note(summary)
+    assert "L-test 0.900, below GMSD (0.950); P-test 0.970, above GMSD (0.960)" in note
+    assert "0.99" not in note
+    assert "No model" in narrative.transfer_note(summary[1:2])
+
+
 def test_features_of_an_unknown_model_name_what_to_pass(world):
     with pytest.raises(DataError, match="--features"):
         prepare.feature_plane(world.features, "absent/full")

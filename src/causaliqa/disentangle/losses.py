@@ -25,6 +25,8 @@ _SLOPE = 4.0
 _CLEAR = 1.5
 #: Keeps the null term finite when the code is silent.
 _FLOOR = 1e-2
+#: The part of a degradation that do(D := lambda D) keeps in training.
+_LAMBDA = 0.5
 #: Sizes below this are alike: without it the gradient of a log explodes where the code is silent.
 _QUIET = 0.05
 
@@ -122,29 +124,26 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
 
     m_severe, m_other_severe = model.masked(mask, d_severe), model.masked(other_mask, d_other_severe)
 
-    # Decodings, in one pass: restore x and x', transfer to x and x', swap content, scale by lambda.
+    # All decodings in one pass; a pair is (content, masked degradation).
     null = zeros_like(d_severe)
-    lam = 0.5
     mean_severe = [x.mean(dim=(2, 3), keepdim=True).expand_as(x) for x in d_severe]
+    pairs = [
+        (c_severe, null),
+        (c_other_severe, null),
+        (c_reference, null),
+        (c_reference, _add_noise(m_severe, noise)),
+        (c_other, _add_noise(m_other_severe, noise)),
+        (c_other, _add_noise(model.masked(other_mask, mean_severe), noise)),
+        (c_reference, [_LAMBDA * x for x in m_severe]),
+        (c_reference, m_severe),
+    ]
     decoded = model.decode(
-        [
-            torch.cat(parts)
-            for parts in zip(c_severe, c_other_severe, c_reference, c_other, c_other, c_reference, strict=True)
-        ],
-        [
-            torch.cat(parts)
-            for parts in zip(
-                null,
-                null,
-                _add_noise(m_severe, noise),
-                _add_noise(m_other_severe, noise),
-                _add_noise(model.masked(other_mask, mean_severe), noise),
-                [lam * x for x in m_severe],
-                strict=True,
-            )
-        ],
+        [torch.cat(scale) for scale in zip(*(content for content, _ in pairs), strict=True)],
+        [torch.cat(scale) for scale in zip(*(degradation for _, degradation in pairs), strict=True)],
     )
-    restored, transferred, swapped, scaled = torch.split(decoded, [2 * groups, 2 * groups, groups, groups])
+    restored, transferred, swapped, partial, whole = torch.split(
+        decoded, [3 * groups, 2 * groups, groups, groups, groups]
+    )
     references = opponent(torch.cat([batch.reference, batch.other]))
     distorted = opponent(torch.cat([batch.severe, batch.other_severe]))
 
@@ -152,11 +151,9 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
     other_severe = size(d_other_severe, d_other, other_mask)
     first, chain = size(d_first, d_reference, mask), size(d_chain, d_reference, mask)
 
-    # do(D := lambda D): what is decoded from half the degradation lies between the reference and the distorted image.
-    to_reference = band_distance(scaled, references[:groups])
-    full = band_distance(transferred[:groups].detach(), references[:groups])
-    none = band_distance(restored[:groups].detach(), references[:groups])
-    scaling = functional.relu(to_reference - full) + functional.relu(none - to_reference)
+    # do(D := lambda D): the decoded image leaves the reference monotonically.
+    leaving = [band_distance(image, references[:groups]) for image in (restored[2 * groups :], partial, whole)]
+    scaling = functional.relu(leaving[0] - leaving[1]) + functional.relu(leaving[1] - leaving[2])
 
     invariance, contrast = _content_terms(
         [torch.cat(parts) for parts in zip(c_reference[:-1], c_other[:-1], strict=True)],
@@ -170,7 +167,7 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
     pristine = (*model.masked(mask, d_reference), *model.masked(other_mask, d_other))
     pristine_energy = torch.stack([x.square().mean() for x in pristine]).mean()
     return {
-        "restore": band_distance(restored, references).mean(),
+        "restore": band_distance(restored, torch.cat([references, references[:groups]])).mean(),
         "transfer": band_distance(transferred, distorted).mean(),
         "recipe": (1 - functional.cosine_similarity(first_code, second_code, dim=1)).mean()
         + 0.1 * ((severe + _QUIET).log() - (other_severe + _QUIET).log()).abs().mean(),

@@ -21,7 +21,7 @@ def draw_multiplicities(references: int, draws: int, *seed: str | int) -> np.nda
     chosen = generator("bootstrap", *seed).integers(0, references, size=(draws, references))
     rows = np.arange(draws)[:, None] * references
     counts = np.bincount((chosen + rows).ravel(), minlength=draws * references)
-    return np.reshape(counts.astype(np.int64), (draws, references))
+    return counts.reshape(draws, references)
 
 
 def percentile_interval(samples: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -105,7 +105,7 @@ class RankBootstrap:
         parts = [
             weighted_correlation(weighted_ranks(dense, weights), ranks, weights) for weights, ranks in self._blocks
         ]
-        return np.concatenate(parts)[self._inverse]
+        return np.asarray(np.concatenate(parts)[self._inverse])
 
 
 def pair_sums(x: np.ndarray, y: np.ndarray, cluster: np.ndarray, references: int) -> np.ndarray:

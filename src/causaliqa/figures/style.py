@@ -83,6 +83,8 @@ def save(figure: Figure, stem: Path, dpi: int = 144) -> list[Path]:
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png")]
     for path, kind in zip(paths, ("pdf", "png"), strict=True):
         write_bytes(path, render(figure, kind, dpi))
+        # The layout is found once: both files then show the same, and the second costs half.
+        figure.set_layout_engine("none")
     return paths
 
 

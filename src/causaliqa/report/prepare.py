@@ -371,7 +371,9 @@ def intervention_numbers(folders: Sequence[Path]) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=["model", "intervention", "measure", "pairs", "value", "baseline", "smaller in"])
     table = pd.concat(parts, ignore_index=True)
-    table["won"] = (table["value"] < table["baseline"]).astype(float)
+    # Distances should fall below their baseline; correlations and shares have none to beat.
+    distances = table["intervention"].isin(["restore", "restore_floor", "transfer"])
+    table["won"] = (table["value"] < table["baseline"]).astype(float).where(distances)
     found = table.groupby(["model", "intervention", "measure"], sort=True).agg(
         pairs=("value", "size"), value=("value", "median"), baseline=("baseline", "median"), won=("won", "mean")
     )

@@ -89,7 +89,7 @@ def _own_kernel(staging: Path) -> Iterator[None]:
         folder.mkdir(parents=True)
         source = str(Path(__file__).resolve().parents[2])
         kernel = {
-            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=40"],
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=50"],
             "display_name": "causaliqa",
             "language": "python",
             "env": {
@@ -106,7 +106,6 @@ def _own_kernel(staging: Path) -> Iterator[None]:
             "JUPYTER_CONFIG_DIR": f"{name}/config",
             "JUPYTER_DATA_DIR": f"{name}/data",
             "IPYTHONDIR": f"{name}/ipython",
-            "MPLCONFIGDIR": f"{name}/mpl",
         }
         with _environment(folders):
             yield
