@@ -97,7 +97,7 @@ class LossWeights(Section):
     content: Weight = Field(0.2, description="Content invariance between reference and distorted image.")
     contrast: Weight = Field(0.1, description="InfoNCE: content tells images apart.")
     null: Weight = Field(
-        0.3, description="Null degradation: energy of E_d(reference) relative to that of the distorted image."
+        0.1, description="Null degradation: energy of E_d(reference) relative to that of the distorted image."
     )
     energy: Weight = Field(0.002, description="Information bottleneck: energy of the masked degradation.")
     severity: Weight = Field(
@@ -105,7 +105,7 @@ class LossWeights(Section):
     )
     scaling: Weight = Field(0.2, description="do(D:=lambda D): the decoded image degrades monotonically in lambda.")
     ladder: Weight = Field(
-        0.5, description="Across types, severities clearly apart on the calibrated scale rank in order."
+        1.0, description="Across types, severities clearly apart on the calibrated scale rank in order."
     )
 
 
@@ -119,7 +119,7 @@ class PretrainChoices(Section):
         "content", description="Where the mask comes from: learned from content, M=1, or a fixed random map."
     )
     bottleneck: bool = Field(True, description="Unit-variance noise on the masked degradation before decoding.")
-    steps: int = Field(600, ge=1, description="Optimiser steps.")
+    steps: int = Field(500, ge=1, description="Optimiser steps.")
     groups: int = Field(
         3, ge=2, description="Recipe groups in a batch; a group is two references with three degradations each."
     )
@@ -177,8 +177,8 @@ class Embed(Section):
 class Project(Section):
     """Stage project: label-free scores."""
 
-    methods: Annotated[list[Literal["pc1", "norm", "mahalanobis"]], Field(min_length=1), AfterValidator(_distinct)] = (
-        Field(["pc1", "norm", "mahalanobis"], description="Label-free projections; the first is the default metric's.")
+    methods: Annotated[list[Literal["norm", "pc1", "mahalanobis"]], Field(min_length=1), AfterValidator(_distinct)] = (
+        Field(["norm", "pc1", "mahalanobis"], description="Label-free projections; the first is the default metric's.")
     )
 
 

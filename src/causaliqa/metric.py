@@ -27,7 +27,7 @@ class DisentanglementMetric(nn.Module):
     ----------
     about : description stored in the metric file.
     tensors : weights, prefixed ``model.`` and ``projection.``.
-    projection : ``pc1``, ``norm`` or ``mahalanobis``; None takes the file's default.
+    projection : ``norm``, ``pc1`` or ``mahalanobis``; None takes the file's default.
 
     Notes
     -----
@@ -93,7 +93,7 @@ def load_metric(path: str | Path = DEFAULT_METRIC, projection: str | None = None
     ----------
     path : a ``metric.safetensors`` written by stage ``project``. Safetensors holds numbers only: loading it never
         runs code.
-    projection : ``pc1``, ``norm`` or ``mahalanobis``; None takes the file's default.
+    projection : ``norm``, ``pc1`` or ``mahalanobis``; None takes the file's default.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from projects import Project, fresh
 
 @pytest.fixture(scope="session")
 def unmade(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy with the preset ci in params.yaml, committed; nothing has run in it. Shared: copy it before changing it."""
+    """A copy with the preset ci in params.yaml; nothing has run in it. Shared: copy it before changing it."""
     project = fresh(tmp_path_factory.mktemp("unmade") / "project")
     project.causaliqa("config", "use", "ci")
     project.commit("project")

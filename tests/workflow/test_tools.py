@@ -176,8 +176,9 @@ def test_an_experiment_remakes_data_that_it_changes(recorded: Project, tmp_path:
     """A copied workspace has no history of Snakemake: what DVC declares changed must be made again all the same."""
     project = recorded.copy(tmp_path / "project")
     project.dvc("exp", "run", "--temp", "--name", "more", "--set-param", "degrade.compositions=3", "degrade")
-    lock = yaml.safe_load(project.run("git", "show", "more:dvc.lock").said)
     before = yaml.safe_load((project / "dvc.lock").read_text())
+    project.dvc("exp", "apply", "more")
+    lock = yaml.safe_load((project / "dvc.lock").read_text())
     made = dict.fromkeys(("degrade",), lock["stages"]["degrade"]["outs"] != before["stages"]["degrade"]["outs"])
     assert made == {"degrade": True}
     assert lock["stages"]["fetch"] == before["stages"]["fetch"]
@@ -224,19 +225,19 @@ def test_a_killed_run_goes_on_to_the_same_bytes(finished: Project, tmp_path: Pat
 
 def test_a_truncated_shard_is_named_in_one_line(finished: Project, tmp_path: Path) -> None:
     project = finished.copy(tmp_path / "project")
-    shard = next((project / "data" / "degraded" / "bundled_texture" / "shards").glob("*.parquet"))
-    shard.write_bytes(shard.read_bytes()[:-100])
+    shards = sorted((project / "data" / "degraded" / "bundled_texture" / "shards").glob("*.parquet"))
+    for shard in shards:
+        shard.write_bytes(shard.read_bytes()[:-100])
     edit_params(project, pretrain={"steps": 7})
     done = project.snakemake("stage_pretrain", ok=False)
     assert done.code != 0
-    name = shard.relative_to(project.path).as_posix()
     (line,) = {line for line in done.said.splitlines() if line.startswith("error: ")}
-    assert f"{name}: truncated or not Parquet" in line
+    assert re.search(r"error: data/degraded/bundled_texture/shards/\w+\.parquet: truncated or not Parquet", line)
     assert "run its stage again" in line
     assert not (project / "results" / "pretrain" / "all_domains" / "full" / "0" / "model.safetensors").exists()
     # The remedy of the message works.
-    shard.unlink()
-    project.snakemake("--forcerun", "degrade", "--", "stage_pretrain")
+    shutil.rmtree(project / "data" / "degraded" / "bundled_texture")
+    project.snakemake("stage_pretrain")
     assert (project / "results" / "pretrain" / "all_domains" / "full" / "0" / "model.safetensors").is_file()
 
 

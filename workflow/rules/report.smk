@@ -56,7 +56,7 @@ rule report:
         mem_mb=4000,
         runtime=60,
     params:
-        evaluate="results/evaluate",
+        tables=lambda wildcards, input: os.path.dirname(input.evaluate[0]),
         out="reports",
         scores=options("--scores", "scores"),
         features=options("--features", "features"),
@@ -67,7 +67,7 @@ rule report:
     message:
         "Rendering the report {wildcards.notebook} (a minute)"
     shell:
-        "python -m causaliqa report {wildcards.notebook} --template {input.template:q} --evaluate {params.evaluate:q}"
+        "python -m causaliqa report {wildcards.notebook} --template {input.template:q} --evaluate {params.tables:q}"
         " {params.scores:q} {params.features:q} {params.interventions:q} {params.history:q} {params.cards:q}"
         " --out {params.out:q} --params {params.report:q} &> {log:q}"
 

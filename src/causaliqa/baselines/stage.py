@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from causaliqa.baselines.registry import Metric, get_all
 from causaliqa.datasets.shards import REFERENCE, DegradedSet
 from causaliqa.errors import CausalIQAError, DataError
 from causaliqa.io import atomic_directory
+from causaliqa.progress import progress
 from causaliqa.tables import SCORE_COLUMNS, quality, score_table, write_scores
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def score_set(folder: Path, names: list[str], jobs: int) -> pd.DataFrame:
     title = f"baselines {stored.name}"
     references = stored.references
     if jobs == 1 or len(references) == 1:
-        for reference in tqdm(references, desc=title, unit="reference", disable=None):
+        for reference in progress(references, desc=title, unit="reference"):
             scores.update(_score_reference(folder, reference, names))
     else:
         # Spawned, not forked: the parent holds the threads of pyarrow and perhaps of torch.
         with ProcessPoolExecutor(min(jobs, len(references)), mp_context=get_context("spawn")) as pool:
             tasks = [pool.submit(_score_reference, folder, reference, names) for reference in references]
             try:
-                for task in tqdm(as_completed(tasks), total=len(tasks), desc=title, unit="reference", disable=None):
+                for task in progress(as_completed(tasks), total=len(tasks), desc=title, unit="reference"):
                     scores.update(task.result())
             except BrokenProcessPool:
                 raise CausalIQAError(

@@ -70,7 +70,7 @@ def score(
     metric: Annotated[
         Path | None, typer.Option(help="A metric.safetensors; default: the one `make reproduce` trained.")
     ] = None,
-    projection: Annotated[str | None, typer.Option(help="pc1, norm or mahalanobis; default: the metric's own.")] = None,
+    projection: Annotated[str | None, typer.Option(help="norm, pc1 or mahalanobis; default: the metric's own.")] = None,
     data_range: Annotated[
         float | None,
         typer.Option(min=1, help="Stored value that means white; default: full range of the file's bit depth."),
@@ -88,11 +88,11 @@ def score(
     A 12-bit image in a 16-bit file needs --data-range 4095: the range is never guessed.
     """
     import torch
-    from tqdm import tqdm
 
     from causaliqa.errors import DataError
     from causaliqa.images import as_rgb, read_image
     from causaliqa.metric import DEFAULT_METRIC, load_metric
+    from causaliqa.progress import progress
 
     def load(path: Path) -> Any:
         try:
@@ -109,7 +109,7 @@ def score(
         writer.writerow(["reference", "image", "score"])
     previous: tuple[Path, Any] | None = None
     with torch.no_grad():
-        for original, image in tqdm(pairs, desc="score", unit="pair", disable=None if len(pairs) > 1 else True):
+        for original, image in progress(pairs, desc="score", unit="pair", disable=len(pairs) < 2):
             if previous is None or previous[0] != original:
                 previous = (original, load(original))
             x, y = previous[1], load(image)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from causaliqa.config import Degrade
 from causaliqa.datasets.fetch import read_raw_manifest
@@ -34,6 +33,7 @@ from causaliqa.degradations.registry import (
 from causaliqa.errors import CausalIQAError, DataError
 from causaliqa.images import read_image, to_uint8
 from causaliqa.io import atomic_directory, sha256_file, write_parquet
+from causaliqa.progress import progress
 from causaliqa.seeding import generator
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -248,7 +248,7 @@ def build_set(raw: Path, out: Path, params: Degrade, jobs: int) -> None:
     )
     with atomic_directory(out) as temporary:
         tasks = [_Task(temporary, row, part[row.reference], params) for row in rows]
-        bar = tqdm(_run(tasks, jobs), total=len(tasks), desc=f"degrade {rows[0].dataset}", unit="ref", disable=None)
+        bar = progress(_run(tasks, jobs), total=len(tasks), desc=f"degrade {rows[0].dataset}", unit="ref")
         tables = list(bar)
         write_parquet(temporary / "manifest.parquet", pd.concat(tables, ignore_index=True)[MANIFEST_COLUMNS])
 

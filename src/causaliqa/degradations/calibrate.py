@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from causaliqa.baselines.haarpsi import haarpsi
 from causaliqa.baselines.mdsi import mdsi
@@ -30,6 +29,7 @@ from causaliqa.degradations.build import RawImage, prepare_reference, read_manif
 from causaliqa.degradations.measure import Pyramid, pyramid, pyramid_distance
 from causaliqa.degradations.registry import LADDERS, LEVELS, TYPES, Distortion, degrade_by
 from causaliqa.io import write_text
+from causaliqa.progress import progress
 
 Array = npt.NDArray[np.float64]
 
@@ -166,7 +166,7 @@ def calibrate(folders: Sequence[Path], *, size: int, jobs: int) -> dict[str, tup
             for only_colour in (False, True)
         }
         ladders = {}
-        for name, item in tqdm(TYPES.items(), desc="calibrate", unit="type", disable=None):
+        for name, item in progress(TYPES.items(), desc="calibrate", unit="type"):
             if name == "white_noise":
                 exact = [round_strength(item, sigma / 255) for sigma in ANCHOR]
                 ladders[name] = (exact, [float(level) for level in LEVELS])

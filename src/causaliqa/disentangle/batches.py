@@ -66,7 +66,7 @@ class BatchSampler:
     Raises
     ------
     DataError
-        If fewer than two references share a distortion type.
+        If fewer than two train references share a distortion type.
     """
 
     def __init__(self, folders: Sequence[Path], partition: str, choices: PretrainChoices, name: str, seed: int) -> None:
@@ -82,7 +82,9 @@ class BatchSampler:
         for index, stored in enumerate(self.sets):
             chosen = stored.manifest[stored.manifest["partition"] == partition]
             self._index(index, chosen)
-        self.types = sorted(kind for kind, owners in self.recipes.items() if len(owners) >= 2)
+        # A small validation part may hold one reference: its recipe is then compared on two places of one content.
+        needed = 2 if partition == "train" else 1
+        self.types = sorted(kind for kind, owners in self.recipes.items() if len(owners) >= needed)
         self.usable = bool(self.types)
         if not self.usable and partition == "train":
             names = ", ".join(stored.name for stored in self.sets)
@@ -140,7 +142,7 @@ class BatchSampler:
         for _ in range(self.choices.groups):
             kind = self.types[int(rng.integers(len(self.types)))]
             owners = sorted(self.recipes[kind])
-            first, second = (owners[int(i)] for i in rng.choice(len(owners), size=2, replace=False))
+            first, second = (owners[int(i)] for i in rng.choice(len(owners), size=2, replace=len(owners) < 2))
             shared = sorted(set(self.recipes[kind][first]) & set(self.recipes[kind][second]))
             low, high = sorted(int(level) for level in rng.choice(shared, size=2, replace=False))
             window, other_window = self._window(first, rng), self._window(second, rng)

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from causaliqa.datasets.shards import DegradedSet
 from causaliqa.disentangle.model import DisentanglementModel, pad
 from causaliqa.disentangle.training import load_model
 from causaliqa.images import as_rgb
 from causaliqa.io import write_parquet
+from causaliqa.progress import progress
 from causaliqa.seeding import make_deterministic
 
 #: Pooled statistics of each scale and channel.
@@ -81,7 +81,7 @@ def embed_set(model_folder: Path, degraded: Path, out: Path, percentile: float) 
     model, _ = load_model(model_folder)
     stored = DegradedSet(degraded)
     rows, features = [], []
-    with tqdm(total=len(stored.manifest), desc=f"embed {stored.name}", unit="pair", disable=None) as bar:
+    with progress(total=len(stored.manifest), desc=f"embed {stored.name}", unit="pair") as bar:
         for reference in stored.references:
             mask: list[Tensor] = []
             at_reference: list[Tensor] = []

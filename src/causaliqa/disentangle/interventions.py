@@ -15,7 +15,6 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from causaliqa.datasets.shards import REFERENCE, DegradedSet
 from causaliqa.disentangle.analysis import band_distance, from_opponent, opponent, with_low_pass_of
@@ -24,11 +23,14 @@ from causaliqa.disentangle.model import STRIDE, DisentanglementModel, zeros_like
 from causaliqa.disentangle.training import load_model
 from causaliqa.errors import DataError
 from causaliqa.io import write_csv, write_json, write_tensors
+from causaliqa.progress import progress
 from causaliqa.seeding import make_deterministic
 
 #: Types shown in the grid, in this order of preference; one severe enough to see, mild enough to read.
 _SHOWN = ("gaussian_blur", "jpeg", "white_noise", "jpeg2000", "colour_quantisation", "contrast_change")
-_LAMBDAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+#: Levels intervened on: a clear degradation of each type on each test reference.
+_LEVELS = (3,)
+_LAMBDAS = (0.0, 0.5, 1.0, 1.5)
 _COLUMNS = ["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"]
 
 
@@ -73,7 +75,15 @@ def intervene(model: DisentanglementModel, x: Tensor, y: Tensor) -> dict[str, An
     transferred = model.decode(content_x, degradation)
     plain = model.decode(content_x, zeros_like(degradation))
     reference, distorted = opponent(x), opponent(y)
-    curve = [float(band_distance(model.decode(content_x, [lam * d for d in degradation]), plain)) for lam in _LAMBDAS]
+    images = {0.0: plain, 1.0: transferred}
+    curve = [
+        float(
+            band_distance(
+                images[lam] if lam in images else model.decode(content_x, [lam * d for d in degradation]), plain
+            )
+        )
+        for lam in _LAMBDAS
+    ]
     return {
         "restored": restored,
         "transferred": transferred,
@@ -145,15 +155,15 @@ def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6)
     stored = [DegradedSet(folder) for folder in degraded]
     tables = [item.manifest.assign(set=index) for index, item in enumerate(stored)]
     manifest = pd.concat(tables, ignore_index=True)
-    picked = manifest[(manifest["partition"] == "test") & manifest["level"].isin([2, 4])]
+    picked = manifest[(manifest["partition"] == "test") & manifest["level"].isin(_LEVELS)]
     if picked.empty:
         picked = manifest[(manifest["partition"] == "test") & (manifest["level"] > 0)]
     if picked.empty:
         raise DataError(f"{', '.join(item.name for item in stored)}: no distorted image of a test reference")
     numbers: list[dict[str, Any]] = []
     pictures: list[dict[str, Any]] = []
-    for row in tqdm(list(picked.itertuples()), desc="interventions", unit="pair", disable=None):
-        source = stored[int(row.set)]  # type: ignore[arg-type]
+    for row in progress(list(picked.itertuples()), desc="interventions", unit="pair"):
+        source = stored[int(row.set)]
         x = _crop(to_tensor(source.stimulus(f"{row.reference}/{REFERENCE}/0")))
         y = _crop(to_tensor(source.stimulus(str(row.image))))
         found = intervene(model, x, y)
@@ -177,7 +187,7 @@ def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6)
             content = f"{source.name} {row.reference}"
             # A new content for each row where there is one: the grid should not show the same picture six times.
             if content not in contents or len(contents) == picked.groupby(["set", "reference"]).ngroups:
-                pictures.append({"kind": kind, "content": content, "x": x, "y": y, "level": int(row.level), **found})  # type: ignore[arg-type]
+                pictures.append({"kind": kind, "content": content, "x": x, "y": y, "level": int(row.level), **found})
     numbers += _recipe_leak(model, stored, picked)
     write_csv(out / "numbers.csv", pd.DataFrame(numbers, columns=_COLUMNS))
     _write_pictures(out, pictures[:shown])

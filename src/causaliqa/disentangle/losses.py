@@ -23,8 +23,8 @@ _MARGIN = 0.1
 _SLOPE = 4.0
 #: Steps on the shared severity scale at which one distortion is clearly worse than another of any type.
 _CLEAR = 1.5
-#: Keeps the null term finite when the code is silent.
-_FLOOR = 1e-2
+#: Keeps the null term finite. Far below any code that is heard: a larger floor rewards a silent code.
+_FLOOR = 1e-6
 #: The part of a degradation that do(D := lambda D) keeps in training.
 _LAMBDA = 0.5
 #: Sizes below this are alike: without it the gradient of a log explodes where the code is silent.

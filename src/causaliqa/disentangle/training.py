@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from causaliqa.config import Base, PretrainChoices
 from causaliqa.disentangle.batches import BatchSampler
@@ -20,6 +19,7 @@ from causaliqa.disentangle.losses import Noise, training_terms
 from causaliqa.disentangle.model import DisentanglementModel
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_json, read_tensors, sha256_bytes, sha256_file, write_csv, write_json, write_tensors
+from causaliqa.progress import progress
 from causaliqa.seeding import derive_seed, make_deterministic, torch_generator
 
 #: Batches of the validation set, the same at every validation.
@@ -162,9 +162,7 @@ def pretrain(
     # checkpoints, so a resumed training starts with an empty mean as an undisturbed one does.
     recent: dict[str, float] = dict.fromkeys(weights, 0.0)
     since = 0
-    with tqdm(
-        total=choices.steps, initial=start, desc=f"pretrain {scenario}/{variant}/{seed}", unit="step", disable=None
-    ) as bar:
+    with progress(total=choices.steps, initial=start, desc=f"pretrain {scenario}/{variant}/{seed}", unit="step") as bar:
         for step in range(start, choices.steps):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(step, choices.steps, choices.learning_rate)
@@ -237,4 +235,5 @@ def build_model(choices: dict[str, Any], weights: dict[str, Tensor], name: str) 
         raise ModelError(
             f"{name}: the weights do not fit the description ({str(error).splitlines()[0]}); train again"
         ) from None
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place; a quarter faster on CPU
     return model.eval()

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from causaliqa.config import Evaluate
 from causaliqa.datasets.shards import REFERENCE
@@ -28,6 +27,7 @@ from causaliqa.evaluate.opinion_free import (
     severity_srcc,
 )
 from causaliqa.io import atomic_directory, read_parquet, sha256_file, write_csv, write_json, write_parquet
+from causaliqa.progress import progress
 from causaliqa.tables import METHOD_COLUMNS, quality, read_scores
 
 #: Scope of rows that join all datasets.
@@ -508,7 +508,7 @@ def _evaluate(scores: pd.DataFrame, subsets: dict[str, Subset], params: Evaluate
     tables = _Tables()
     configurations = list(_configurations(scores))
     total = sum(len(splits) for _, splits in configurations)
-    with tqdm(total=total, desc="evaluate", unit="method", disable=None) as bar:
+    with progress(total=total, desc="evaluate", unit="method") as bar:
         for name, splits in configurations:
             consensus = name["setting"] in ("pseudo_mos", "mos")
             for split, given in splits:

@@ -6,6 +6,7 @@ degradation, lower quality), never from a test score.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ class Projection:
 
     Attributes
     ----------
-    method : ``pc1``, ``norm`` or ``mahalanobis``.
+    method : ``norm``, ``pc1`` or ``mahalanobis``.
     matrix : (F, R); the distance is computed from ``features @ matrix``.
     """
 
@@ -35,45 +36,48 @@ class Projection:
         return np.asarray(np.sqrt(np.square(projected).sum(axis=1)))
 
 
-def fit(method: str, features: np.ndarray) -> Projection:
+def fit(method: str, features: np.ndarray, names: Sequence[str]) -> Projection:
     """Fit a projection on features (N, F) of synthetic pairs.
 
-    pc1
-        First principal component of the features in units of their root mean square, through the origin (an
-        identical pair scores zero), oriented so that it grows with the norm.
     norm
-        Length of the features in the same units.
+        Length of the degradation difference: root of the summed squares of its RMS features. Nothing is fitted; the
+        bottleneck's unit noise already gives all scales and channels one unit, the just noticeable.
+    pc1
+        First principal component of the features in the same unit, through the origin (an identical pair scores
+        zero), oriented so that it grows with the norm.
     mahalanobis
-        Distance from the pristine pair (zero) under the Ledoit-Wolf shrunk second moment of the features in the
-        same units (Ledoit and Wolf, 2004).
+        Distance from the pristine pair (zero) under the Ledoit-Wolf shrunk second moment (Ledoit and Wolf, 2004) of the
+        features, each in units of its root mean square.
+
+    Parameters
+    ----------
+    names : names of the features, see :func:`causaliqa.disentangle.features.feature_names`.
 
     Raises
     ------
     DataError
-        If there are fewer than two pairs or a feature never differs from zero.
+        If there are fewer than two pairs or no feature ever differs from zero.
     """
     values = np.asarray(features, dtype=np.float64)
     if values.ndim != 2 or len(values) < 2:
         raise DataError(f"a projection is fitted on at least two pairs, found {len(values)}")
-    scale = np.sqrt(np.square(values).mean(axis=0))
-    # A channel that never responds carries nothing: it gets no weight rather than an infinite one.
-    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 1e-12)
-    if not inverse.any():
+    if not values.any():
         raise DataError("no feature differs from zero on any training pair: the model's degradation code has collapsed")
-    units = values * inverse
+    length = np.diag(["_rms_" in name for name in names]).astype(np.float64)
     if method == "norm":
-        return Projection(method, np.diag(inverse) / np.sqrt(len(scale)))
+        return Projection(method, length)
     if method == "pc1":
-        _, _, directions = np.linalg.svd(units - units.mean(axis=0), full_matrices=False)
-        direction = directions[0]
+        _, _, directions = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
+        scores, lengths = values @ directions[0], np.linalg.norm(values @ length, axis=1)
         # Orientation by the norm alone.
-        if np.dot(units @ direction - (units @ direction).mean(), np.linalg.norm(units, axis=1)) < 0:
-            direction = -direction
-        return Projection(method, (inverse * direction / np.sqrt(len(scale)))[:, None])
+        sign = -1.0 if np.dot(scores - scores.mean(), lengths) < 0 else 1.0
+        return Projection(method, sign * directions[0][:, None])
     if method == "mahalanobis":
-        # Deterministic by a symmetric square root of the inverse second moment.
-        moment, _ = ledoit_wolf(units, assume_centered=True)
+        scale = np.sqrt(np.square(values).mean(axis=0))
+        # A channel that never responds carries nothing: it gets no weight rather than an infinite one.
+        inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 1e-12)
+        moment, _ = ledoit_wolf(values * inverse, assume_centered=True)
         eigenvalues, vectors = np.linalg.eigh(moment)
         root = vectors / np.sqrt(np.maximum(eigenvalues, 1e-12 * eigenvalues.max()))
         return Projection(method, inverse[:, None] * root / np.sqrt(len(scale)))
-    raise DataError(f"no projection {method!r}; known are pc1, norm, mahalanobis")
+    raise DataError(f"no projection {method!r}; known are norm, pc1, mahalanobis")

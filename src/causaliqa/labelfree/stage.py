@@ -59,7 +59,7 @@ def run(model: Path, features: Sequence[Path], out: Path, params: Project, embed
     table = read_features(features)
     names = feature_columns(table)
     train = training_rows(table, description["datasets"])
-    fitted: dict[str, Projection] = {method: fit(method, train[names].to_numpy()) for method in params.methods}
+    fitted: dict[str, Projection] = {method: fit(method, train[names].to_numpy(), names) for method in params.methods}
     values = table[names].to_numpy()
     scores = [
         score_table(

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from causaliqa.config import Regress
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
 from causaliqa.io import read_json
 from causaliqa.labelfree.stage import PREFIX, read_features
+from causaliqa.progress import progress
 from causaliqa.seeding import generator
 from causaliqa.supervised.regressors import fit_regressor
 from causaliqa.tables import quality, read_scores, score_table, write_scores
@@ -82,7 +82,7 @@ def run(model: Path, features: Sequence[Path], labels: Sequence[Path], out: Path
         (name, count, draw) for name in params.regressors for count in (*counts, None) for draw in range(params.draws)
     ]
     tables = []
-    for name, count, draw in tqdm(plan, desc="regress", unit="fit", disable=None):
+    for name, count, draw in progress(plan, desc="regress", unit="fit"):
         chosen = train[draw_labelled(content[train], count, draw, params.seed)]
         regressor = fit_regressor(name, values[chosen], target[chosen], content[chosen])
         tables.append(

@@ -98,7 +98,6 @@ def build_dag(root: Path) -> Dag:
     def stage_of(rule: object) -> str:
         return Path(str(rule.snakefile)).stem  # type: ignore[attr-defined]
 
-    sections = set(Params.model_fields)
     plain = tuple(
         sorted(
             (
@@ -107,7 +106,7 @@ def build_dag(root: Path) -> Dag:
                     stage=stage_of(job.rule),
                     inputs=tuple(str(path) for path in job.input),
                     outputs=tuple(str(path) for path in job.output),
-                    sections=frozenset(sections & set(job.params.keys())),
+                    sections=_sections(job),
                     command=job.shellcmd,
                 )
                 for job in jobs
@@ -128,6 +127,18 @@ def build_dag(root: Path) -> Dag:
         rule_files={stage: files[stage] for stage in stages},
         shared=("Snakefile", "workflow/rules/common.smk"),
     )
+
+
+def _sections(job: object) -> frozenset[str]:
+    """Return the sections of params.yaml among a job's params: those named like one, which hold it as JSON."""
+    named = {name: value for name, value in job.params.items() if name in Params.model_fields}  # type: ignore[attr-defined]
+    for name, value in named.items():
+        if not str(value).startswith("{"):
+            raise WorkflowError(
+                f"rule {job.rule.name}: params.{name} is named like a section of params.yaml"  # type: ignore[attr-defined]
+                " and must hold it as JSON; give it another name"
+            )
+    return frozenset(named)
 
 
 def _last_line(text: str) -> str:

@@ -52,7 +52,8 @@ def pending(root: Path) -> str:
     said = _run(root, "snakemake", "--dry-run", "--quiet", "rules")
     if "Nothing to be done" in said:
         return ""
-    counts = re.findall(r"^(\w+)\s+(\d+)$", said, flags=re.MULTILINE)
+    # The table of jobs is printed twice.
+    counts = dict(re.findall(r"^(\w+)\s+(\d+)$", said, flags=re.MULTILINE)).items()
     # A dry run that neither lists jobs nor says that it is done would be a change in Snakemake: never read it as clean.
     return ", ".join(f"{rule} {count}" for rule, count in counts if rule not in ("total", "all")) or "something"
 
