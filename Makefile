@@ -23,9 +23,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-reproduce: install ## run the whole pipeline on the default preset
-	@time_start=$$(date +%s); snakemake --cores $(CORES) && \
-	  echo "done in $$(( $$(date +%s) - time_start )) s; open reports/html/benchmark.html and reports/html/cross_domain.html"
+reproduce: install ## run the whole pipeline; PRESET=config/ci.yaml lays a preset over params.yaml
+	@start=$$(date +%s); snakemake --cores $(CORES) $(if $(PRESET),--configfile $(PRESET)) && \
+	  echo "done in $$(( $$(date +%s) - start )) s; open reports/html/benchmark.html and reports/html/cross_domain.html"
 
 test: install check ## check style, types and workflow, then run every test
 	pytest -n 2 --dist loadfile

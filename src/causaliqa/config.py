@@ -74,7 +74,7 @@ class Degrade(Section):
     """Stage degrade: synthetic degradations of pristine images."""
 
     size: int = Field(
-        256, ge=64, description="Side in pixels of the square that references are reduced and cropped to."
+        224, ge=64, description="Side in pixels of the square that references are reduced and cropped to."
     )
     types: Literal["all"] | Names = Field("all", description="Distortion types, or all of them.")
     levels: Annotated[list[Annotated[int, Field(ge=1, le=5)]], Field(min_length=2), AfterValidator(_distinct)] = Field(
@@ -119,7 +119,7 @@ class PretrainChoices(Section):
         "content", description="Where the mask comes from: learned from content, M=1, or a fixed random map."
     )
     bottleneck: bool = Field(True, description="Unit-variance noise on the masked degradation before decoding.")
-    steps: int = Field(500, ge=1, description="Optimiser steps.")
+    steps: int = Field(400, ge=1, description="Optimiser steps.")
     groups: int = Field(
         3, ge=2, description="Recipe groups in a batch; a group is two references with three degradations each."
     )

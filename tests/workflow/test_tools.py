@@ -139,13 +139,6 @@ def test_both_tools_see_the_same_change(finished: Project, recorded: Project, tm
     assert not {"degrade", "pretrain", "baselines"} & planned(project)
 
 
-def test_two_folders_give_the_same_bytes(unmade: Project, finished: Project, tmp_path: Path) -> None:
-    """Another folder, another number of cores, another order of jobs."""
-    other = unmade.copy(tmp_path / "elsewhere" / "another_name")
-    other.snakemake("--cores", "1", "--scheduler", "greedy")
-    assert digests(other) == digests(finished)
-
-
 def test_an_experiment_in_a_copy_of_the_workspace(recorded: Project, tmp_path: Path) -> None:
     project = recorded.copy(tmp_path / "project")
     said = project.dvc("exp", "run", "--temp", "--name", "nomask", "--set-param", "pretrain.mask=none").said
@@ -187,7 +180,7 @@ def test_an_experiment_remakes_data_that_it_changes(recorded: Project, tmp_path:
 def _kill_in_training(project: Project) -> None:
     """Start the pipeline and kill all of it, without warning, once a checkpoint is written."""
     started = subprocess.Popen(
-        ["snakemake", "--cores", "2", "stage_pretrain"],
+        ["snakemake", "--cores", "1", "--scheduler", "greedy"],
         cwd=project.path,
         env=environment(),
         stdout=subprocess.DEVNULL,
@@ -196,31 +189,28 @@ def _kill_in_training(project: Project) -> None:
         start_new_session=True,
     )
     try:
-        until = time.monotonic() + 180
+        until = time.monotonic() + 600
         while not any(path.is_file() for path in (project / ".causaliqa" / "checkpoints").rglob("*.safetensors")):
-            assert time.monotonic() < until, "no checkpoint after three minutes"
+            assert time.monotonic() < until, "no checkpoint after ten minutes"
             assert started.poll() is None, "ended before a checkpoint was seen"
             time.sleep(0.02)
     finally:
-        # A job leads no group of its own: the group is everything that this start made.
+        # The session is everything that this start made.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(started.pid, signal.SIGKILL)
         started.wait()
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(finished: Project, tmp_path: Path) -> None:
-    undisturbed = finished.copy(tmp_path / "undisturbed")
-    edit_params(undisturbed, pretrain={"steps": 60})
-    killed = undisturbed.copy(tmp_path / "killed")
-    undisturbed.snakemake("stage_pretrain")
-    _kill_in_training(killed)
-    model = killed / "results/pretrain/all_domains/full/0/model.safetensors"
-    assert not model.exists() or model.read_bytes() != (undisturbed / model.relative_to(killed.path)).read_bytes()
-    said = killed.snakemake("stage_pretrain").said
+def test_a_killed_run_in_another_folder_ends_in_the_same_bytes(
+    unmade: Project, finished: Project, tmp_path: Path
+) -> None:
+    """Another folder, another number of cores, another order of jobs, and SIGKILL in the middle of the training."""
+    other = unmade.copy(tmp_path / "elsewhere" / "another_name")
+    _kill_in_training(other)
+    assert not list((other / "results" / "pretrain").rglob("model.safetensors"))
+    said = other.snakemake("--cores", "1").said
     assert "the previous run was killed; its lock is removed" in said
-    expected = {name: digest for name, digest in digests(undisturbed).items() if name.startswith("results/pretrain/")}
-    found = {name: digest for name, digest in digests(killed).items() if name.startswith("results/pretrain/")}
-    assert found == expected
+    assert digests(other) == digests(finished)
 
 
 def test_a_truncated_shard_is_named_in_one_line(finished: Project, tmp_path: Path) -> None:
@@ -228,17 +218,16 @@ def test_a_truncated_shard_is_named_in_one_line(finished: Project, tmp_path: Pat
     shards = sorted((project / "data" / "degraded" / "bundled_texture" / "shards").glob("*.parquet"))
     for shard in shards:
         shard.write_bytes(shard.read_bytes()[:-100])
-    edit_params(project, pretrain={"steps": 7})
+    edit_params(project, pretrain={"steps": 13})
     done = project.snakemake("stage_pretrain", ok=False)
     assert done.code != 0
     (line,) = {line for line in done.said.splitlines() if line.startswith("error: ")}
     assert re.search(r"error: data/degraded/bundled_texture/shards/\w+\.parquet: truncated or not Parquet", line)
     assert "run its stage again" in line
     assert not (project / "results" / "pretrain" / "all_domains" / "full" / "0" / "model.safetensors").exists()
-    # The remedy of the message works.
+    # The remedy leads on: Snakemake makes the folder again.
     shutil.rmtree(project / "data" / "degraded" / "bundled_texture")
-    project.snakemake("stage_pretrain")
-    assert (project / "results" / "pretrain" / "all_domains" / "full" / "0" / "model.safetensors").is_file()
+    assert "degrade" in planned(project)
 
 
 def test_a_corrupt_image_is_named_in_one_line(finished: Project, tmp_path: Path) -> None:
@@ -258,7 +247,7 @@ def test_a_full_disk_is_named_in_one_line_and_leaves_nothing(finished: Project, 
     disk = project / "results" / "embed"
     shutil.rmtree(disk)
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root")
     try:

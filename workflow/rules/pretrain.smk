@@ -14,6 +14,8 @@ rule pretrain:
         "logs/pretrain/{scenario}/{variant}/{seed}.log",
     benchmark:
         "logs/benchmarks/pretrain/{scenario}/{variant}/{seed}.tsv"
+    # The longest jobs go first: the others fill the gaps.
+    priority: 50
     conda:
         "../envs/causaliqa.yaml"
     threads: PARAMS.base.threads

@@ -30,13 +30,15 @@ from causaliqa.seeding import make_deterministic
 _SHOWN = ("gaussian_blur", "jpeg", "white_noise", "jpeg2000", "colour_quantisation", "contrast_change")
 #: Levels intervened on: a clear degradation of each type on each test reference.
 _LEVELS = (3,)
+#: Longest side intervened on, px: enough to see, and a third of the time.
+_SIDE = 192
 _LAMBDAS = (0.0, 0.5, 1.0, 1.5)
 _COLUMNS = ["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"]
 
 
 def _crop(image: Tensor) -> Tensor:
     """Cut to whole pixels at every scale, centred."""
-    height, width = (side // STRIDE * STRIDE for side in image.shape[-2:])
+    height, width = (min(side, _SIDE) // STRIDE * STRIDE for side in image.shape[-2:])
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]
 

@@ -79,7 +79,7 @@ def load(folder: Path) -> Results:
 
 
 def label(method: str, model: str, seed: int, several_seeds: bool) -> str:
-    """Return what a reader sees for a method: ``PSNR``, ``pc1 · natural/full``."""
+    """Return what a reader sees for a method: ``PSNR``, ``norm · natural/full``."""
     if not model:
         return _METRICS.get(method, method)
     text = f"{method.removeprefix('disentangle-')} · {model}"
@@ -162,12 +162,12 @@ def widest_model(results: Results, models: Sequence[Path]) -> str:
 
 
 def label_free_method(results: Results, model: str) -> str:
-    """Return the default label-free projection of a model: the first principal component, else the first there is."""
+    """Return the default label-free projection of a model: the norm, else the first there is."""
     rows = results.opinion_free
     names = sorted(rows.loc[(rows["model"] == model) & (rows["setting"] == "label_free"), "method"].unique())
     if not names:
         raise DataError(f"model {model!r} has no label-free scores; run stage project first (snakemake stage_project)")
-    return "disentangle-pc1" if "disentangle-pc1" in names else str(names[0])
+    return "disentangle-norm" if "disentangle-norm" in names else str(names[0])
 
 
 def scatter(
@@ -428,7 +428,7 @@ def dataset_table(results: Results) -> pd.DataFrame:
 
 
 def transfer(
-    results: Results, trained: dict[str, list[str]], tests: Sequence[str], method: str = "disentangle-pc1"
+    results: Results, trained: dict[str, list[str]], tests: Sequence[str], method: str = "disentangle-norm"
 ) -> pd.DataFrame:
     """Values of each model's label-free score and of the baselines, dataset by dataset.
 

@@ -152,7 +152,9 @@ def sync(root: Path, say: Say) -> None:
             f"the workspace is not what dvc.lock says: {changes};"
             " run `dvc pull` (or `dvc checkout`), or `snakemake` and `causaliqa workflow record` if the change is yours"
         )
-    _run(root, "snakemake", "--touch", "--cores", "1", "--quiet", "all")
+    # All jobs, not only those that look stale: Snakemake remembers parameters only of what it has touched, and would
+    # not see the next change of the others.
+    _run(root, "snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all")
     if left := pending(root):
         raise WorkflowError(
             f"Snakemake would still run {left} although DVC is clean; run `snakemake -n --quiet host` for the reasons"
