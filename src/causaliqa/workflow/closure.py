@@ -50,6 +50,16 @@ def _source(path: Path) -> str:
     return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in text.splitlines())
 
 
+@functools.cache
+def _names(path: Path, package: str, functions: bool) -> frozenset[str]:
+    """Return the dotted names that a file imports; each file is read once, although many verbs reach it."""
+    try:
+        tree = ast.parse(_source(path))
+    except (SyntaxError, KeyError, ValueError) as error:
+        raise WorkflowError(f"{path}: cannot be read as Python ({error}); repair it") from None
+    return frozenset(_imports(tree, package, functions=functions))
+
+
 class _Walk:
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -87,13 +97,9 @@ class _Walk:
         inside = path.is_relative_to(self.root)
         package = ".".join([self.name, *path.parent.relative_to(self.root).parts]) if inside else ""
         hub = inside and path.relative_to(self.root).as_posix() in _HUBS
-        try:
-            tree = ast.parse(_source(path))
-        except (SyntaxError, KeyError, ValueError) as error:
-            raise WorkflowError(f"{path}: cannot be read as Python ({error}); repair it") from None
+        names = _names(path, package, not hub)
         if not inside:
             self.found.discard(path)
-        names = set(_imports(tree, package, functions=not hub))
         if inside and not hub:
             self._data(path.parent)
             if path.parent not in (self.root, self.root / "cli") and _DYNAMIC & {name.split(".")[0] for name in names}:
