@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -155,6 +156,9 @@ class Pretrain(PretrainChoices):
 
     @model_validator(mode="after")
     def _variants_are_whole(self) -> Pretrain:
+        for name in (*self.scenarios, *self.variants):
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name):
+                raise ValueError(f"{name!r}: names of scenarios and variants are lower-case letters, digits and _")
         for name in self.variants:
             self.variant(name)
         return self

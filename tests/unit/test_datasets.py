@@ -135,8 +135,8 @@ def test_damaged_shards_are_named(tmp_path: Path) -> None:
         shards.DegradedSet(tmp_path).stimulus("a/jpeg/1")
     path = shards.shard_path(tmp_path, "a")
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(DataError, match=r"a\.parquet: truncated"):
+    with pytest.raises(DataError, match=r"a\.parquet: truncated.*; delete .* and run stage degrade again"):
         shards.DegradedSet(tmp_path).stimulus("a/jpeg/1")
     path.unlink()
-    with pytest.raises(DataError, match=r"a\.parquet: missing"):
+    with pytest.raises(DataError, match=r"a\.parquet: missing; delete"):
         shards.DegradedSet(tmp_path).stimulus("a/jpeg/1")

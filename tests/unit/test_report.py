@@ -119,7 +119,7 @@ def test_notebook_is_normalised(cross_domain, notebook):
     text = (cross_domain / f"notebooks/{notebook}.ipynb").read_text()
     found = json.loads(text)
     nbformat.validate(found)
-    assert [cell["id"] for cell in found["cells"]] == [f"cell-{index:02d}" for index in range(len(found["cells"]))]
+    assert [cell["id"] for cell in found["cells"]] == [str(index) for index in range(len(found["cells"]))]
     assert set(found["metadata"]) == {"kernelspec", "language_info"}
     assert all(set(cell["metadata"]) <= {"tags"} for cell in found["cells"])
     assert all(cell["execution_count"] is None for cell in found["cells"] if cell["cell_type"] == "code")
@@ -240,8 +240,8 @@ def test_transfer_marks_the_training_scenario(world):
     assert set(table.loc[table["trained"], "dataset"]) == {"bundled_natural"}
     assert not table.loc[table["setting"] == "baseline", "trained"].any()
     summary = prepare.transfer_summary(table)
-    outside = summary[(summary["model"] == "pc1 · natural/full") & (summary["datasets"] == "not trained on")].iloc[0]
-    rows = table[(table["label"] == "pc1 · natural/full") & ~table["trained"]]
+    outside = summary[(summary["model"] == "norm · natural/full") & (summary["datasets"] == "not trained on")].iloc[0]
+    rows = table[(table["label"] == "norm · natural/full") & ~table["trained"]]
     assert outside["number"] == len(rows) == 2
     assert outside["mean"] == pytest.approx(rows["value"].mean())
 

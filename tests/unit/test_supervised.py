@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -29,6 +31,17 @@ def test_regressors_learn_and_are_deterministic(name: str) -> None:
 def test_few_labels_of_one_reference_are_enough_to_fit(name: str, count: int) -> None:
     values, labels, _ = problem(0)
     model = fit_regressor(name, values[:count], labels[:count], np.array(["one"] * count))
+    assert np.isfinite(model.predict(values)).all()
+
+
+@pytest.mark.parametrize("name", ["ridge", "svr"])
+def test_single_labels_of_few_references_choose_by_error(name: str) -> None:
+    """Folds of one pair have no R^2; the choice must still rest on numbers."""
+    values, labels, references = problem(0)
+    few = np.arange(0, 75, 15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = fit_regressor(name, values[few], labels[few], references[few])
     assert np.isfinite(model.predict(values)).all()
 
 

@@ -57,7 +57,7 @@ rule report:
         runtime=60,
     params:
         tables=lambda wildcards, input: os.path.dirname(input.evaluate[0]),
-        out="reports",
+        out=subpath(output.html, ancestor=2),
         scores=options("--scores", "scores"),
         features=options("--features", "features"),
         interventions=options("--interventions", "interventions", folder=True),

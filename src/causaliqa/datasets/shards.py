@@ -95,7 +95,12 @@ class DegradedSet:
 
     def _read_shard(self, reference: str) -> dict[str, bytes]:
         path = shard_path(self.folder, reference)
-        table = read_parquet(path, columns=["image", "png"])
+        try:
+            table = read_parquet(path, columns=["image", "png"])
+        except DataError as error:
+            # The stage makes the folder as a whole: deleting the one file would not bring it back.
+            reason = str(error).split(";")[0]
+            raise DataError(f"{reason}; delete {self.folder} and run stage degrade again") from None
         return dict(zip(table["image"], table["png"], strict=True))
 
     def stimulus(self, image: str) -> np.ndarray:

@@ -165,14 +165,14 @@ def normalise(notebook: Any) -> Any:
     """Remove from a notebook what differs between equal runs; changes and returns it.
 
     Dropped: papermill's and execution metadata, times, counters, warnings on stderr, the kernel's and the
-    interpreter's version. Cell ids become ``cell-00``, ``cell-01`` ...
+    interpreter's version. Cell ids become ``0``, ``1`` ... as nbstripout writes them.
     """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     for index, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{index:02d}"
+        cell["id"] = str(index)
         tags = list(cell.get("metadata", {}).get("tags", []))
         cell["metadata"] = {"tags": tags} if tags else {}
         if cell["cell_type"] != "code":

@@ -14,6 +14,8 @@ from sklearn.svm import SVR
 from causaliqa.errors import DataError
 
 _FOLDS = 5
+#: Defined for folds of a single pair too, where R^2 is not.
+_SCORING = "neg_mean_squared_error"
 
 
 def _log(features: np.ndarray) -> np.ndarray:
@@ -47,12 +49,14 @@ def fit_regressor(name: str, features: np.ndarray, labels: np.ndarray, reference
     prepare = (FunctionTransformer(_log), StandardScaler())
     folds = list(GroupKFold(min(_FOLDS, groups)).split(features, labels, references)) if groups >= 3 else None
     if name == "ridge":
-        model = make_pipeline(*prepare, RidgeCV(np.logspace(-1, 4, 11), cv=folds) if folds else RidgeCV([30.0]))
+        model = make_pipeline(
+            *prepare, RidgeCV(np.logspace(-1, 4, 11), cv=folds, scoring=_SCORING) if folds else RidgeCV([30.0])
+        )
     elif name == "svr":
         model = make_pipeline(*prepare, SVR(C=1.0, gamma="scale", epsilon=0.02))
         if folds:
             # A small grid: few labels do not support more.
-            model = GridSearchCV(model, {"svr__C": [0.1, 1.0, 10.0]}, cv=folds, scoring="neg_mean_squared_error")
+            model = GridSearchCV(model, {"svr__C": [0.1, 1.0, 10.0]}, cv=folds, scoring=_SCORING)
     else:
         raise DataError(f"no regressor {name!r}; known are ridge, svr")
     with warnings.catch_warnings():
