@@ -77,7 +77,7 @@ def score(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead of lines.")] = False,
 ) -> None:
-    r"""Score distorted images against their reference, without labels: 0 is identical, larger is worse.
+    """Score distorted images against their reference, without labels: 0 is identical, larger is worse.
 
     \b
     causaliqa score reference.png distorted.png            one pair
@@ -86,7 +86,7 @@ def score(
     causaliqa score pairs.csv > scores.csv                 a list with the columns reference,image
 
     A 12-bit image in a 16-bit file needs --data-range 4095: the range is never guessed.
-    """
+    """  # noqa: D301 (a real \b keeps the examples' lines apart)
     import torch
 
     from causaliqa.errors import DataError
