@@ -223,7 +223,7 @@ def test_a_truncated_shard_is_named_in_one_line(finished: Project, tmp_path: Pat
     assert done.code != 0
     (line,) = {line for line in done.said.splitlines() if line.startswith("error: ")}
     assert re.search(r"error: data/degraded/bundled_texture/shards/\w+\.parquet: truncated or not Parquet", line)
-    assert "run its stage again" in line
+    assert "delete data/degraded/bundled_texture and run stage degrade again" in line
     assert not (project / "results" / "pretrain" / "all_domains" / "full" / "0" / "model.safetensors").exists()
     # The remedy leads on: Snakemake makes the folder again.
     shutil.rmtree(project / "data" / "degraded" / "bundled_texture")
