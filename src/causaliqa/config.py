@@ -33,6 +33,9 @@ Names = Annotated[
 ]
 
 
+OptionalNames = Annotated[list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]], AfterValidator(_distinct)]
+
+
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused."""
 
@@ -52,10 +55,45 @@ class Base(Section):
     threads: int = Field(1, ge=1, description="Threads of one training; part of what fixes the result's bytes.")
 
 
+class Splits(Section):
+    """Splits of a labelled dataset by reference (blind sets: by image); the rest of 1 is the test part."""
+
+    count: int = Field(10, ge=1, le=1000, description="Number of random splits.")
+    train: Fraction = Field(0.6, description="Share of references to fit on.")
+    val: Fraction = Field(0.2, description="Share of references that choose hyper-parameters and epochs.")
+    seed: int = Field(0, ge=0, description="Seed of the splits.")
+
+    @model_validator(mode="after")
+    def _leave_a_test_part(self) -> Splits:
+        if self.train <= 0 or self.train + self.val >= 1:
+            raise ValueError("train must be above 0 and train + val below 1, so that every part has references")
+        return self
+
+
 class Fetch(Section):
     """Stage fetch: which datasets are brought in."""
 
-    datasets: Names = Field(description="Names in data/registry.yaml.")
+    datasets: Names = Field(description="Pristine sets of data/registry.yaml: they are degraded and trained on.")
+    labelled: OptionalNames = Field(
+        [], description="Full-reference sets with scores of people or of physics: methods are judged by them."
+    )
+    blind: OptionalNames = Field([], description="Sets with scores but without references.")
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Dataset name: options of its reader that differ from the registry's."
+    )
+    on_missing: Literal["error", "skip"] = Field(
+        "error", description="A listed image is not there: stop, or leave it out and carry the count to every table."
+    )
+    splits: Splits = Field(default_factory=lambda: Splits(), description="Splits of the labelled and blind sets.")
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Fetch:
+        names = [*self.datasets, *self.labelled, *self.blind]
+        _distinct(names)
+        for name in self.options:
+            if name not in names:
+                raise ValueError(f"options.{name}: no such dataset is fetched{_nearest(name, names)}")
+        return self
 
 
 class Partition(Section):
@@ -224,9 +262,9 @@ class Evaluate(Section):
 class Report(Section):
     """Stage report: notebooks, figures, tables."""
 
-    notebooks: Annotated[list[Literal["benchmark", "cross_domain"]], Field(min_length=1), AfterValidator(_distinct)] = (
-        Field(["benchmark", "cross_domain"], description="Notebooks that are rendered.")
-    )
+    notebooks: Annotated[
+        list[Literal["benchmark", "cross_domain", "datasets"]], Field(min_length=1), AfterValidator(_distinct)
+    ] = Field(["benchmark", "cross_domain", "datasets"], description="Notebooks that are rendered.")
     dpi: int = Field(144, ge=72, le=600, description="Resolution of the PNG figures.")
 
 
@@ -333,6 +371,14 @@ def parse_section(model: type[S], text: str) -> S:
         return model.model_validate_json(text)
     except ValidationError as error:
         raise ConfigError("--params: " + "; ".join(_explain(error, model))) from None
+
+
+def parse_options(model: type[S], values: dict[str, Any]) -> S:
+    """Validate one section that is made of a command's own options."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(error, model))) from None
 
 
 def read_yaml(path: Path) -> Any:

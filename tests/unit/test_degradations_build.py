@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from causaliqa.config import Degrade
+from causaliqa.datasets.raw import RawRow, write_manifest
 from causaliqa.datasets.shards import MANIFEST_COLUMNS, DegradedSet, shard_path
 from causaliqa.datasets.splits import partition_references
 from causaliqa.degradations.build import build_set, draw_chains, prepare_reference, read_manifest
@@ -19,7 +20,7 @@ from causaliqa.degradations.measure import distance
 from causaliqa.degradations.registry import compose, degrade
 from causaliqa.errors import ConfigError, DataError
 from causaliqa.images import encode_png
-from causaliqa.io import sha256_bytes, sha256_file
+from causaliqa.io import sha256_bytes, sha256_file, write_bytes, write_json
 
 SMALL = Degrade(
     size=64, types=["jpeg", "white_noise", "saturation_hsv", "gaussian_blur"], levels=[1, 3], compositions=3
@@ -30,25 +31,30 @@ def raw_set(folder: Path, images: dict[str, np.ndarray], data_range: float = 255
     rows = []
     for name, values in images.items():
         content = encode_png(values)
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-        (folder / "images" / f"{name}.png").write_bytes(content)
+        write_bytes(folder / "images" / f"{name}.png", content)
         rows.append(
-            {
-                "dataset": "toy",
-                "domain": "natural",
-                "image": f"images/{name}.png",
-                "reference": name,
-                "grayscale": values.ndim == 2,
-                "bit_depth": values.dtype.itemsize * 8,
-                "data_range": data_range,
-                "width": values.shape[1],
-                "height": values.shape[0],
-                "licence": "CC0-1.0",
-                "source": "made here",
-                "sha256": sha256_bytes(content),
-            }
+            RawRow(
+                dataset="toy",
+                domain="natural",
+                image=f"images/{name}.png",
+                reference=name,
+                distortion="reference",
+                level=0,
+                score=float("nan"),
+                score_std=float("nan"),
+                provenance="",
+                grayscale=values.ndim == 2,
+                bit_depth=values.dtype.itemsize * 8,
+                data_range=data_range,
+                width=values.shape[1],
+                height=values.shape[0],
+                licence="CC0-1.0",
+                source="made here",
+                sha256=sha256_bytes(content),
+            )
         )
-    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    write_manifest(folder / "manifest.csv", rows)
+    write_json(folder / "dataset.json", {"name": "toy", "kind": "pristine", "image_rules": {}})
     return folder
 
 

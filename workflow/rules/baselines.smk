@@ -1,10 +1,9 @@
-# Degraded sets -> classical full-reference metrics, and the consensus that stands in for opinions.
+# Degraded and labelled sets -> classical full-reference metrics, and the consensus that stands in for opinions.
 
 
 rule baselines:
     input:
-        manifest="data/degraded/{dataset}/manifest.parquet",
-        shards="data/degraded/{dataset}/shards",
+        pairs=pairs_of,
         code=stage_code("baselines"),
     output:
         scores="results/baselines/{dataset}/scores.parquet",
@@ -21,7 +20,7 @@ rule baselines:
         mem_mb=4000,
         runtime=240,
     params:
-        degraded=subpath(input.manifest, parent=True),
+        pairs=folder_of("pairs"),
         out=subpath(output.scores, parent=True),
         baselines=section("baselines"),
     message:
@@ -29,7 +28,7 @@ rule baselines:
     # One thread a process: sums in a fixed order, and no more threads than processes.
     shell:
         "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
-        " python -m causaliqa baselines {params.degraded:q} --out {params.out:q} --params {params.baselines:q}"
+        " python -m causaliqa baselines {params.pairs:q} --out {params.out:q} --params {params.baselines:q}"
         " --jobs {threads} &> {log:q}"
 
 
@@ -38,6 +37,9 @@ rule stage_baselines:
         every_dataset("results/baselines/{dataset}/scores.parquet"),
         every_dataset("results/baselines/{dataset}/members.parquet"),
         every_dataset("results/baselines/{dataset}/consensus.parquet"),
+        every_labelled("results/baselines/{dataset}/scores.parquet"),
+        every_labelled("results/baselines/{dataset}/members.parquet"),
+        every_labelled("results/baselines/{dataset}/consensus.parquet"),
     localrule: True
     message:
         "Stage baselines is complete"

@@ -1,4 +1,5 @@
 # What every stage shares: the validated configuration, the fan-out, the code a job depends on.
+import json
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ for variable, folder in {
     others = [item for item in os.environ.get(variable, "").split(os.pathsep) if item]
     os.environ[variable] = os.pathsep.join(dict.fromkeys([str(folder), *others]))
 
-from causaliqa.config import parse_params
+from causaliqa.config import parse_params, read_yaml
 from causaliqa.errors import CausalIQAError
 from causaliqa.workflow.closure import code_of
 from causaliqa.workflow.lock import claim, release_if_dead
@@ -46,7 +47,10 @@ validate(
     set_default=False,
 )
 
+# Pristine sets are degraded and trained on; labelled sets are what methods are judged by.
 DATASETS = PARAMS.fetch.datasets
+LABELLED = PARAMS.fetch.labelled
+FETCHED = [*DATASETS, *LABELLED, *PARAMS.fetch.blind]
 SCENARIOS = list(PARAMS.pretrain.scenarios)
 VARIANTS = list(PARAMS.pretrain.variants)
 SEEDS = PARAMS.base.seeds
@@ -56,7 +60,7 @@ PROCESSES = max(1, min(workflow.cores or 1, 8))
 
 
 wildcard_constraints:
-    dataset="|".join(map(re.escape, DATASETS)),
+    dataset="|".join(map(re.escape, FETCHED)),
     scenario="|".join(map(re.escape, SCENARIOS)),
     variant="|".join(map(re.escape, VARIANTS)),
     seed=r"\d+",
@@ -111,6 +115,11 @@ def folders(name):
     return lambda wildcards, input: [os.path.dirname(path) for path in input[name]]
 
 
+def folder_of(name):
+    """Params function: the folder that holds the first file of input `name`."""
+    return lambda wildcards, input: os.path.dirname(input[name][0])
+
+
 def options(option, name, folder=False):
     """Params function: `option` before each file of input `name`, or before the folder that it lies in."""
     return lambda wildcards, input: [
@@ -121,8 +130,43 @@ def options(option, name, folder=False):
 
 
 def every_dataset(pattern):
-    """`pattern` for each dataset."""
+    """`pattern` for each pristine dataset."""
     return expand(pattern, dataset=DATASETS)
+
+
+def every_labelled(pattern):
+    """`pattern` for each labelled dataset."""
+    return expand(pattern, dataset=LABELLED)
+
+
+def every_fetched(pattern):
+    """`pattern` for each dataset that is fetched, blind ones included."""
+    return expand(pattern, dataset=FETCHED)
+
+
+def pairs_of(wildcards):
+    """Input function: the manifest and the images of a dataset's pairs, degraded or published; the manifest first."""
+    if wildcards.dataset in LABELLED:
+        names = ["manifest.csv", "dataset.json", "images"]
+        return [f"data/raw/{wildcards.dataset}/{name}" for name in names]
+    return [
+        f"data/degraded/{wildcards.dataset}/{name}"
+        for name in ("manifest.parquet", "shards")
+    ]
+
+
+def fetch_section(wildcards):
+    """Section fetch of one dataset: another one added later does not fetch this one again."""
+    name = wildcards.dataset
+    own = {key: value for key, value in PARAMS.fetch.options.items() if key == name}
+    return PARAMS.fetch.model_copy(
+        update={"datasets": [name], "labelled": [], "blind": [], "options": own}
+    ).model_dump_json()
+
+
+def registry_entry(wildcards):
+    """The registry's entry of one dataset: editing another entry does not fetch this one again."""
+    return json.dumps(read_yaml(Path("data/registry.yaml")).get(wildcards.dataset))
 
 
 def every_model(pattern):

@@ -1,12 +1,11 @@
-# Model + degraded sets -> masked degradation features of every pair, and what the model's interventions do.
+# Model + degraded and labelled sets -> masked degradation features of every pair, and what the model's interventions do.
 
 
 rule embed:
     input:
         model="results/pretrain/{scenario}/{variant}/{seed}/model.safetensors",
         card="results/pretrain/{scenario}/{variant}/{seed}/model.json",
-        manifest="data/degraded/{dataset}/manifest.parquet",
-        shards="data/degraded/{dataset}/shards",
+        pairs=pairs_of,
         code=stage_code("embed"),
     output:
         features="results/embed/{scenario}/{variant}/{seed}/{dataset}.parquet",
@@ -22,12 +21,12 @@ rule embed:
         runtime=120,
     params:
         model=subpath(input.model, parent=True),
-        degraded=subpath(input.manifest, parent=True),
+        pairs=folder_of("pairs"),
         embed=section("embed"),
     message:
         "Embedding {wildcards.dataset} with {wildcards.scenario}/{wildcards.variant}/{wildcards.seed} (seconds a reference)"
     shell:
-        "python -m causaliqa embed {params.model:q} {params.degraded:q} --out {output.features:q}"
+        "python -m causaliqa embed {params.model:q} {params.pairs:q} --out {output.features:q}"
         " --params {params.embed:q} &> {log:q}"
 
 
@@ -69,7 +68,7 @@ rule stage_embed:
             scenario=SCENARIOS,
             variant=VARIANTS,
             seed=SEEDS,
-            dataset=DATASETS,
+            dataset=[*DATASETS, *LABELLED],
         ),
         every_model(
             "results/interventions/{scenario}/{variant}/{seed}/interventions.safetensors"

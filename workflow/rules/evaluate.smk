@@ -7,9 +7,20 @@ SCORES = (
 )
 
 
+# Scores of the classical metrics on labelled sets; the members of the consensus are competitors there.
+LABELLED_SCORES = (
+    every_labelled("results/baselines/{dataset}/scores.parquet")
+    + every_labelled("results/baselines/{dataset}/members.parquet")
+    + every_labelled("results/baselines/{dataset}/consensus.parquet")
+)
+
+
 rule evaluate:
     input:
         scores=SCORES,
+        labelled_scores=LABELLED_SCORES,
+        labelled_manifests=every_labelled("data/raw/{dataset}/manifest.csv"),
+        labelled_about=every_labelled("data/raw/{dataset}/dataset.json"),
         manifests=every_dataset("data/degraded/{dataset}/manifest.parquet"),
         members=every_dataset("results/baselines/{dataset}/members.parquet"),
         code=stage_code("evaluate"),
@@ -25,6 +36,11 @@ rule evaluate:
             category="Tables",
         ),
         report(
+            "results/evaluate/opinions.csv",
+            caption="../report/opinions.rst",
+            category="Tables",
+        ),
+        report(
             "results/evaluate/few_label.csv",
             caption="../report/few_label.rst",
             category="Tables",
@@ -34,6 +50,7 @@ rule evaluate:
         severity="results/evaluate/severity.parquet",
         fits="results/evaluate/fits.parquet",
         few_label="results/evaluate/few_label.parquet",
+        opinions="results/evaluate/opinions.parquet",
         few_label_draws="results/evaluate/few_label_draws.parquet",
         run="results/evaluate/run.json",
         metrics="results/metrics.json",
@@ -49,6 +66,8 @@ rule evaluate:
         runtime=120,
     params:
         scores=options("--scores", "scores"),
+        labelled=options("--labelled", "labelled_manifests", folder=True),
+        labelled_scores=options("--labelled-scores", "labelled_scores"),
         manifests=options("--manifest", "manifests"),
         members=options("--members", "members"),
         out=subpath(output.run, parent=True),
@@ -56,7 +75,8 @@ rule evaluate:
     message:
         "Evaluating every method on the test images (a minute)"
     shell:
-        "python -m causaliqa evaluate {params.scores:q} {params.manifests:q} {params.members:q} --out {params.out:q}"
+        "python -m causaliqa evaluate {params.scores:q} {params.manifests:q} {params.members:q}"
+        " {params.labelled:q} {params.labelled_scores:q} --out {params.out:q}"
         " --metrics {output.metrics:q} --params {params.evaluate:q} &> {log:q}"
 
 

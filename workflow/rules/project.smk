@@ -7,6 +7,9 @@ rule project:
         card="results/pretrain/{scenario}/{variant}/{seed}/model.json",
         features=every_dataset(
             "results/embed/{{scenario}}/{{variant}}/{{seed}}/{dataset}.parquet"
+        )
+        + every_labelled(
+            "results/embed/{{scenario}}/{{variant}}/{{seed}}/{dataset}.parquet"
         ),
         code=stage_code("project"),
     output:

@@ -22,6 +22,7 @@ rule report:
         ),
         history=every_model("results/pretrain/{scenario}/{variant}/{seed}/history.csv"),
         cards=every_model("results/pretrain/{scenario}/{variant}/{seed}/model.json"),
+        validations=every_fetched("results/validation/{dataset}.json"),
         # A notebook may import from the package: its code counts too.
         code=stage_code(
             "report", *(f"workflow/notebooks/{name}.ipynb" for name in NOTEBOOKS)
@@ -63,12 +64,14 @@ rule report:
         interventions=options("--interventions", "interventions", folder=True),
         history=options("--history", "history"),
         cards=options("--model", "cards"),
+        validations=options("--validation", "validations"),
         report=section("report"),
     message:
         "Rendering the report {wildcards.notebook} (a minute)"
     shell:
         "python -m causaliqa report {wildcards.notebook} --template {input.template:q} --evaluate {params.tables:q}"
         " {params.scores:q} {params.features:q} {params.interventions:q} {params.history:q} {params.cards:q}"
+        " {params.validations:q}"
         " --out {params.out:q} --params {params.report:q} &> {log:q}"
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from causaliqa.baselines.registry import Metric, get_all
-from causaliqa.datasets.shards import REFERENCE, DegradedSet
+from causaliqa.datasets.names import REFERENCE
+from causaliqa.datasets.pairs import open_pairs
 from causaliqa.errors import CausalIQAError, DataError
 from causaliqa.io import atomic_directory
 from causaliqa.progress import progress
@@ -33,22 +34,24 @@ def _score_reference(folder: Path, reference: str, names: list[str]) -> list[tup
     """Return (image, one score a metric) for every distorted image of one reference."""
     metrics = get_all(names)
     rows = []
-    for image, pristine, distorted in DegradedSet(folder).pairs(reference):
-        if image == f"{reference}/{REFERENCE}/0":
+    stored = open_pairs(folder)
+    pristine_images = set(stored.manifest.loc[stored.manifest["distortion"] == REFERENCE, "image"])
+    for image, pristine, distorted, data_range in stored.pairs(reference):
+        if image in pristine_images:
             continue
         try:
-            rows.append((image, [metric.function(pristine, distorted) for metric in metrics]))
+            rows.append((image, [metric.function(pristine, distorted, data_range=data_range) for metric in metrics]))
         except DataError as error:
             raise DataError(f"{folder}: image {image!r}: {error}") from None
     return rows
 
 
 def score_set(folder: Path, names: list[str], jobs: int) -> pd.DataFrame:
-    """Score every distorted image of a degraded set against its reference.
+    """Score every distorted image of a degraded or labelled set against its reference.
 
     Parameters
     ----------
-    folder : what stage ``degrade`` wrote; its stimuli are 8 bit.
+    folder : what stage ``degrade``, or ``fetch`` for a labelled set, wrote.
     names : metrics, see :data:`causaliqa.baselines.registry.METRICS`.
     jobs : processes; each takes one reference at a time. The result does not depend on it.
 
@@ -65,7 +68,7 @@ def score_set(folder: Path, names: list[str], jobs: int) -> pd.DataFrame:
         If the set is damaged or an image is too small for a metric; the message names the image.
     """
     metrics = get_all(names)
-    stored = DegradedSet(folder)
+    stored = open_pairs(folder)
     scores: dict[str, list[float]] = {}
     title = f"baselines {stored.name}"
     references = stored.references

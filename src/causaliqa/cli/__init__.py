@@ -18,6 +18,7 @@ from causaliqa.errors import CausalIQAError
 _VERBS = {
     "score": "score",
     "fetch": "fetch",
+    "validate": "validate",
     "degrade": "degrade",
     "pretrain": "pretrain",
     "embed": "embed",

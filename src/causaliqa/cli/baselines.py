@@ -11,16 +11,16 @@ from causaliqa.cli.options import Jobs, OutDirectory, Params
 
 
 def baselines(
-    degraded: Annotated[Path, typer.Argument(metavar="DEGRADED_DIR", help="Folder that degrade wrote.")],
+    pairs: Annotated[Path, typer.Argument(metavar="DIR", help="A degraded set, or a fetched set with scores.")],
     out: OutDirectory,
     params: Params = "{}",
     jobs: Jobs = 1,
 ) -> None:
-    """Score a degraded set with classical metrics; form the pseudo-MOS, their consensus.
+    """Score a set of pairs with classical metrics; form the pseudo-MOS, their consensus.
 
     Example:  causaliqa baselines data/degraded/bundled_natural --out results/baselines/bundled_natural --jobs 2
     """
     from causaliqa.baselines.stage import run
     from causaliqa.config import Baselines, parse_section
 
-    typer.echo(run(degraded, out, parse_section(Baselines, params), jobs), err=True)
+    typer.echo(run(pairs, out, parse_section(Baselines, params), jobs), err=True)

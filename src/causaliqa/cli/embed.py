@@ -12,7 +12,10 @@ from causaliqa.cli.options import OutFile, Params
 
 def embed(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
-    degraded: Annotated[Path, typer.Argument(help="Degraded set, e.g. data/degraded/bundled_natural.")],
+    pairs: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="A degraded set, e.g. data/degraded/bundled_natural, or a fetched one."),
+    ],
     out: OutFile,
     params: Params = "{}",
 ) -> None:
@@ -20,5 +23,5 @@ def embed(
     from causaliqa.config import Embed, parse_section
     from causaliqa.disentangle.features import embed_set
 
-    count = embed_set(model, degraded, out, parse_section(Embed, params).percentile)
+    count = embed_set(model, pairs, out, parse_section(Embed, params).percentile)
     typer.echo(f"{out}: features of {count} pairs")

@@ -23,10 +23,20 @@ def evaluate(
     ],
     out: OutDirectory,
     metrics: Annotated[Path, typer.Option("--metrics", metavar="FILE", help="JSON of a few numbers, for dvc metrics.")],
+    labelled: Annotated[
+        list[Path] | None,
+        typer.Option("--labelled", metavar="DIR", help="Fetched set with published scores; repeat it."),
+    ] = None,
+    labelled_scores: Annotated[
+        list[Path] | None,
+        typer.Option("--labelled-scores", metavar="FILE", help="Score table of a labelled set; repeat it."),
+    ] = None,
     params: Params = "{}",
 ) -> None:
     """Evaluate score tables on the test images: correlations, D-, L-, P- and C-test, intervals over references."""
     from causaliqa.config import Evaluate, parse_section
     from causaliqa.evaluate.stage import run
 
-    typer.echo(run(scores, manifest, members, out, metrics, parse_section(Evaluate, params)), err=True)
+    section = parse_section(Evaluate, params)
+    line = run(scores, manifest, members, out, metrics, section, labelled or (), labelled_scores or ())
+    typer.echo(line, err=True)

@@ -11,7 +11,7 @@ from causaliqa.cli.options import OutDirectory, Params
 
 
 def report(
-    notebook: Annotated[str, typer.Argument(help="Name of the notebook: benchmark or cross_domain.")],
+    notebook: Annotated[str, typer.Argument(help="Name of the notebook: benchmark, cross_domain or datasets.")],
     template: Annotated[Path, typer.Option("--template", metavar="IPYNB", help="The notebook without outputs.")],
     evaluate: Annotated[Path, typer.Option("--evaluate", metavar="DIR", help="Tables of stage evaluate.")],
     out: OutDirectory,
@@ -29,6 +29,9 @@ def report(
     ] = None,
     model: Annotated[
         list[Path] | None, typer.Option("--model", metavar="JSON", help="model.json of a model; repeat it.")
+    ] = None,
+    validation: Annotated[
+        list[Path] | None, typer.Option("--validation", metavar="JSON", help="Verified dataset; repeat it.")
     ] = None,
     params: Params = "{}",
 ) -> None:
@@ -50,5 +53,6 @@ def report(
         interventions=interventions or [],
         history=history or [],
         models=model or [],
+        validations=validation or [],
     )
     typer.echo(said, err=True)

@@ -1,38 +1,59 @@
-"""Bring a dataset in: verified source files become ``data/raw/<dataset>/`` with a manifest."""
+"""Bring a dataset in: verified source files become ``data/raw/<dataset>/``, whole or not at all."""
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib.util
 import io
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from causaliqa.datasets.registry import BundledImage, Dataset
+from causaliqa.config import Fetch
+from causaliqa.datasets.archives import is_archive, open_members, unpack
+from causaliqa.datasets.download import lock, mirror_from_environment, obtain
+from causaliqa.datasets.names import IMAGE_SUFFIXES, REFERENCE, content_name
+from causaliqa.datasets.pack import write_packs
+from causaliqa.datasets.raw import ABOUT, IMAGES, MANIFEST, SPLITS, RawRow, write_manifest
+from causaliqa.datasets.readers import read_layout
+from causaliqa.datasets.readers.base import Row
+from causaliqa.datasets.registry import BundledDataset, BundledImage, Dataset, DownloadedDataset, LocalDataset
+from causaliqa.datasets.splits import make_splits, splits_document
 from causaliqa.errors import DataError
 from causaliqa.images import SourceImage, decode_image, encode_png
-from causaliqa.io import atomic_directory, sha256_bytes, write_bytes, write_csv
+from causaliqa.images.rules import ImageRules
+from causaliqa.io import atomic_directory, sha256_bytes, sha256_file, write_bytes, write_json
+from causaliqa.parallel import ordered_map
+from causaliqa.progress import progress
 
-#: Columns of ``data/raw/<dataset>/manifest.csv``, in order.
-#:
-#: image : path relative to the folder
-#: data_range : the stored value that means full scale (white)
-RAW_COLUMNS = [
-    "dataset",
-    "domain",
-    "image",
-    "reference",
-    "grayscale",
-    "bit_depth",
-    "data_range",
-    "width",
-    "height",
-    "licence",
-    "source",
-    "sha256",
-]
+#: Where downloads are kept, so that nothing is downloaded twice.
+DOWNLOADS = Path("data/downloads")
+#: Checksums of first downloads whose true ones are not published.
+RECORD = Path("data/checksums.json")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where downloads come from and go to.
+
+    Attributes
+    ----------
+    mirror : folder or address that serves the archives by name, or None.
+    """
+
+    downloads: Path = DOWNLOADS
+    record: Path = RECORD
+    mirror: str | None = field(default_factory=mirror_from_environment)
+
+
+# --- images inside installed packages -------------------------------------------------------------------------------
 
 
 def packaged_file(image: BundledImage) -> Path:
@@ -59,7 +80,7 @@ def _decode(image: BundledImage, content: bytes) -> tuple[SourceImage, int]:
     name = f"{image.package}/{image.path}"
     if image.format == "image":
         source = decode_image(content, name)
-        return source, int(source.full_range)
+        return source, 2**source.bit_depth - 1
     assert image.window is not None
     lower, upper = image.window
     if image.format == "dicom":
@@ -77,70 +98,310 @@ def _decode(image: BundledImage, content: bytes) -> tuple[SourceImage, int]:
     return SourceImage(clipped.astype(np.uint16), 16), upper - lower
 
 
-def fetch_dataset(name: str, dataset: Dataset, out: Path) -> pd.DataFrame:
-    """Write one dataset's images and manifest to `out`, whole or not at all.
+def _bundled_rows(name: str, dataset: BundledDataset, folder: Path) -> Iterator[RawRow]:
+    for image in sorted(dataset.images, key=lambda item: item.name):
+        path = packaged_file(image)
+        content = path.read_bytes()
+        if (found := sha256_bytes(content)) != image.sha256:
+            raise DataError(
+                f"{image.package}/{image.path}: sha256 is {found[:12]}..., "
+                f"the registry says {image.sha256[:12]}...; install the versions of requirements.lock"
+            )
+        source, data_range = _decode(image, content)
+        encoded = encode_png(source.values)
+        target = f"{IMAGES}/{image.name}.png"
+        write_bytes(folder / target, encoded)
+        height, width = source.values.shape[:2]
+        yield RawRow(
+            dataset=name, domain=dataset.domain, image=target, reference=image.name, distortion=REFERENCE, level=0,
+            score=float("nan"), score_std=float("nan"), provenance="", grayscale=source.values.ndim == 2,
+            bit_depth=source.bit_depth, data_range=data_range, width=width, height=height, licence=image.licence,
+            source=f"{image.package}/{image.path}: {image.origin}", sha256=sha256_bytes(encoded),
+        )  # fmt: skip
+
+
+# --- published layouts ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Facts:
+    grayscale: bool
+    bit_depth: int
+    full_range: float | None
+    top: float
+    width: int
+    height: int
+    sha256: str
+
+
+def _facts(content: bytes, name: str, rules: ImageRules) -> _Facts:
+    source = decode_image(content, name, rules)
+    height, width = source.values.shape[:2]
+    full = None if source.bit_depth == 32 else float(2**source.bit_depth - 1)
+    return _Facts(
+        source.values.ndim == 2, source.bit_depth, full, float(source.values.max()), width, height,
+        sha256_bytes(content),
+    )  # fmt: skip
+
+
+def _facts_of_file(folder: Path, rules: ImageRules, image: str) -> _Facts:
+    path = folder / image
+    return _facts(path.read_bytes(), str(path), rules)
+
+
+def _raw_row(name: str, dataset: Dataset, row: Row, image: str, facts: _Facts, rules: ImageRules) -> RawRow:
+    declared = row.data_range or rules.data_range or facts.full_range
+    if declared is None:
+        raise DataError(
+            f"{name}: {row.image}: float pixels have no full scale of their own; declare image_rules.data_range"
+        )
+    if facts.top > declared:
+        raise DataError(
+            f"{name}: {row.image}: a pixel has the value {facts.top:g}, above the declared data range {declared:g}; "
+            "correct image_rules.data_range in the registry"
+        )
+    return RawRow(
+        dataset=name, domain=dataset.domain, image=image, reference=row.reference, distortion=row.distortion,
+        level=row.level, score=row.score, score_std=row.score_std, provenance=row.provenance,
+        grayscale=facts.grayscale, bit_depth=facts.bit_depth, data_range=float(declared), width=facts.width,
+        height=facts.height, licence=dataset.licence, source=dataset.terms, sha256=facts.sha256,
+    )  # fmt: skip
+
+
+class _Scan:
+    """One pass over a dataset's rows: what is missing, what does not fit, and the manifest's rows."""
+
+    def __init__(self, name: str, dataset: DownloadedDataset | LocalDataset, params: Fetch, files: Path) -> None:
+        self.name = name
+        self.dataset = dataset
+        self.options = {**dataset.options, **params.options.get(name, {})}
+        self.skip = params.on_missing == "skip"
+        self.files = files
+        self.skipped: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.types: set[str] = set()
+        self.provenance: Counter[str] = Counter()
+        self.strata: dict[str, list[float]] = {}
+
+    def _rows(self) -> Iterator[Row]:
+        return read_layout(self.dataset.layout, self.files, self.options)
+
+    def present(self) -> Iterator[Row]:
+        """Yield the rows whose image and reference are there; the others are counted.
+
+        Raises
+        ------
+        DataError
+            Without on_missing: skip, if an image is missing; the message says how many and names the first ones.
+        """
+        missing: list[str] = []
+        seen: dict[str, str] = {}
+        references: set[str] = set()
+        paired = self.dataset.kind == "full_reference"
+        for row in self._rows():
+            if other := seen.get(row.image.lower()):
+                raise DataError(
+                    f"{self.name}: image {row.image} is listed twice (also as {other}); repair the label file"
+                )
+            seen[row.image.lower()] = row.image
+            if not (self.files / row.image).is_file():
+                missing.append(row.image)
+                self.skipped["missing_image"] += 1
+            elif paired and row.distortion != REFERENCE and row.reference not in references:
+                missing.append(f"the reference {row.reference} of {row.image}")
+                self.skipped["missing_reference"] += 1
+            else:
+                if row.distortion == REFERENCE:
+                    references.add(row.reference)
+                yield row
+        if missing and not self.skip:
+            shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+            raise DataError(
+                f"{self.name}: {len(missing)} listed images are not there: {shown}; complete the copy, or set "
+                "fetch.on_missing: skip to leave them out (their number then stands in every table)"
+            )
+        if not seen:
+            raise DataError(f"{self.name}: layout {self.dataset.layout!r} lists no image in {self.files}")
+
+    def rows(self, prefix: str, copy_to: Path | None, jobs: int) -> Iterator[RawRow]:
+        """Yield the manifest's rows; `copy_to` receives the images of a local dataset."""
+        rules = self.dataset.image_rules
+        listed = list(self.present())
+        facts = ordered_map(functools.partial(_facts_of_file, self.files, rules), (row.image for row in listed), jobs)
+        sizes: dict[str, tuple[int, int]] = {}
+        bar = progress(zip(listed, facts, strict=True), total=len(listed), desc=f"read {self.name}", unit="image")
+        for row, found in bar:
+            size = (found.width, found.height)
+            if row.distortion == REFERENCE:
+                sizes[row.reference] = size
+            elif self.dataset.kind == "full_reference" and size != (other := sizes[row.reference]):
+                if not self.skip:
+                    raise DataError(
+                        f"{self.name}: {row.image} is {size[0]}x{size[1]} and its reference {row.reference} "
+                        f"{other[0]}x{other[1]} pixels; replace the file, or set fetch.on_missing: skip to leave it out"
+                    )
+                self.skipped["size_differs"] += 1
+                continue
+            if copy_to is not None:
+                target = copy_to / row.image
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.files / row.image, target)
+            self._count(row)
+            yield _raw_row(self.name, self.dataset, row, f"{prefix}/{row.image}", found, rules)
+
+    def _count(self, row: Row) -> None:
+        if row.distortion == REFERENCE:
+            self.counts["references"] += 1
+        else:
+            self.counts["distorted"] += 1
+            self.types.add(row.distortion)
+            self.provenance[row.provenance] += 1
+            self.strata.setdefault(row.reference or row.image, []).append(row.score)
+
+    def check_counts(self) -> None:
+        """Compare with the registry where nothing was left out and the reader's options are the registry's.
+
+        Raises
+        ------
+        DataError
+            If a count differs.
+        """
+        if self.skipped.total() or self.options != self.dataset.options:
+            return
+        found = {**self.counts, "types": len(self.types)}
+        for what, expected in self.dataset.counts.model_dump().items():
+            if expected is not None and expected != found.get(what, 0):
+                raise DataError(
+                    f"{self.name}: has {found.get(what, 0)} {what}, the registry says {expected}; "
+                    "the copy is not complete (fetch.on_missing: skip accepts it) or the registry is wrong"
+                )
+
+
+def _strip_common_folder(folder: Path) -> None:
+    """If all lies in one top folder, move its content up: archives differ in whether they have one."""
+    inside = list(folder.iterdir())
+    if len(inside) == 1 and inside[0].is_dir():
+        top = inside[0].rename(folder / ".top")
+        for path in top.iterdir():
+            path.rename(folder / path.name)
+        top.rmdir()
+
+
+def _bring(name: str, dataset: DownloadedDataset, folder: Path, places: Places) -> None:
+    """Download, verify and unpack all archives into `folder`."""
+    several = len(dataset.archives) > 1
+    for archive in dataset.archives:
+        path = obtain(name, archive, places.downloads, record=places.record, mirror=places.mirror)
+        target = folder / archive.into
+        if not is_archive(archive.name):
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / archive.name)
+            continue
+        alone = folder / f".unpack-{archive.name}"
+        unpack(path, alone)
+        if not several or archive.into:
+            _strip_common_folder(alone)
+        shutil.copytree(alone, target, dirs_exist_ok=True, copy_function=shutil.move)
+        shutil.rmtree(alone)
+    if several:
+        _strip_common_folder(folder)
+
+
+def _packed_rows(name: str, dataset: DownloadedDataset, folder: Path, places: Places, scan: _Scan) -> Iterator[RawRow]:
+    """Yield the rows of a pristine pool that goes from its archives straight into packs."""
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        for archive in dataset.archives:
+            path = obtain(name, archive, places.downloads, record=places.record, mirror=places.mirror)
+            for member, handle in open_members(path):
+                if member.lower().endswith(IMAGE_SUFFIXES):
+                    yield member, handle.read()
+
+    seen: set[str] = set()
+    for image, content in progress(write_packs(folder, IMAGES, members()), desc=f"pack {name}", unit="image"):
+        member = image.split("!", 1)[1]
+        row = Row(image=member, reference=content_name(member), distortion=REFERENCE)
+        if row.reference in seen:
+            raise DataError(f"{name}: two images are called {row.reference}; rename one of them in the archive")
+        seen.add(row.reference)
+        scan._count(row)
+        facts = _facts(content, f"{name}: {member}", dataset.image_rules)
+        yield _raw_row(name, dataset, row, image, facts, dataset.image_rules)
+
+
+def _about(name: str, dataset: Dataset, scan: _Scan | None, rows: int, folder: Path, on_missing: str) -> dict[str, Any]:
+    entry = dataset.model_dump(mode="json")
+    common = ("title", "version", "kind", "domain", "source", "redistribution", "licence", "terms", "citation", "note")
+    about: dict[str, Any] = {key: entry[key] for key in common}
+    about |= {"name": name, "rows": rows, "manifest_sha256": sha256_file(folder / MANIFEST)}
+    if scan is None:
+        return about | {
+            "labels": None, "image_rules": ImageRules().model_dump(mode="json"), "layout": "", "options": {},
+            "counts": {"references": rows, "distorted": 0, "types": 0}, "expected": {}, "skipped": {},
+            "provenance": {}, "psnr_srcc": {}, "on_missing": on_missing,
+        }  # fmt: skip
+    return about | {
+        "labels": entry["labels"],
+        "image_rules": entry["image_rules"],
+        "layout": entry["layout"],
+        "options": scan.options,
+        "counts": {"references": 0, "distorted": 0, **scan.counts, "types": len(scan.types)},
+        "expected": {key: value for key, value in entry["counts"].items() if value is not None},
+        "skipped": dict(sorted(scan.skipped.items())),
+        "provenance": {key: count for key, count in sorted(scan.provenance.items()) if key},
+        "psnr_srcc": entry["psnr_srcc"],
+        "on_missing": on_missing,
+    }
+
+
+def fetch_dataset(
+    name: str, dataset: Dataset, out: Path, params: Fetch, *, places: Places | None = None, jobs: int = 1
+) -> dict[str, Any]:
+    """Write one dataset's images, ``manifest.csv``, ``dataset.json`` and ``splits.json`` to `out`, or nothing.
+
+    Parameters
+    ----------
+    params : section ``fetch``: options of readers, what to do about missing images, splits.
+    places : where downloads come from and go to.
+    jobs : processes that read images; the result does not depend on it.
 
     Returns
     -------
-    DataFrame
-        The manifest, with the columns :data:`RAW_COLUMNS`, one row an image.
+    The content of ``dataset.json``.
 
     Raises
     ------
     DataError
-        If a file is missing, unreadable, or does not have the registry's checksum.
+        If a file cannot be had, is unreadable, or is not what the registry says.
     """
-    rows = []
+    places = places or Places()
     with atomic_directory(out) as folder:
-        for image in dataset.images:
-            path = packaged_file(image)
-            content = path.read_bytes()
-            if (found := sha256_bytes(content)) != image.sha256:
-                raise DataError(
-                    f"{image.package}/{image.path}: sha256 is {found[:12]}..., "
-                    f"the registry says {image.sha256[:12]}...; install the versions of requirements.lock"
-                )
-            source, data_range = _decode(image, content)
-            encoded = encode_png(source.values)
-            target = Path("images") / f"{image.name}.png"
-            write_bytes(folder / target, encoded)
-            height, width = source.values.shape[:2]
-            rows.append(
-                {
-                    "dataset": name,
-                    "domain": dataset.domain,
-                    "image": target.as_posix(),
-                    "reference": image.name,
-                    "grayscale": source.values.ndim == 2,
-                    "bit_depth": source.bit_depth,
-                    "data_range": data_range,
-                    "width": width,
-                    "height": height,
-                    "licence": image.licence,
-                    "source": f"{image.package}/{image.path}: {image.origin}",
-                    "sha256": sha256_bytes(encoded),
-                }
-            )
-        manifest = pd.DataFrame(rows, columns=RAW_COLUMNS).sort_values("reference", kind="stable", ignore_index=True)
-        write_csv(folder / "manifest.csv", manifest)
-    return manifest
-
-
-def read_raw_manifest(folder: Path) -> pd.DataFrame:
-    """Read ``manifest.csv`` of a fetched dataset.
-
-    Raises
-    ------
-    DataError
-        If it is missing or lacks a column.
-    """
-    path = Path(folder) / "manifest.csv"
-    try:
-        table = pd.read_csv(path, dtype={"reference": str, "image": str})
-    except FileNotFoundError:
-        raise DataError(f"{path}: missing; fetch the dataset first (snakemake stage_fetch)") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable CSV ({error}); delete {folder} and fetch it again") from None
-    if missing := [name for name in RAW_COLUMNS if name not in table.columns]:
-        raise DataError(f"{path}: lacks the columns {', '.join(missing)}; delete {folder} and fetch it again")
-    return table
+        (folder / IMAGES).mkdir()
+        scan: _Scan | None = None
+        if isinstance(dataset, BundledDataset):
+            count = write_manifest(folder / MANIFEST, _bundled_rows(name, dataset, folder))
+        elif isinstance(dataset, LocalDataset):
+            scan = _Scan(name, dataset, params, dataset.folder)
+            count = write_manifest(folder / MANIFEST, scan.rows(IMAGES, folder / IMAGES, jobs))
+        else:
+            scan = _Scan(name, dataset, params, folder / IMAGES)
+            with lock(name, places.downloads):
+                if dataset.store == "shards":
+                    rows = _packed_rows(name, dataset, folder, places, scan)
+                else:
+                    _bring(name, dataset, folder / IMAGES, places)
+                    rows = scan.rows(IMAGES, None, jobs)
+                count = write_manifest(folder / MANIFEST, rows)
+        if scan is not None:
+            scan.check_counts()
+            if scan.skipped.total():
+                left = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in sorted(scan.skipped.items()))
+                sys.stderr.write(f"{name}: left out: {left}\n")
+        units = {key: float(np.mean(values)) for key, values in scan.strata.items()} if scan is not None else {}
+        splits = make_splits(name, units, params.splits, stratified=dataset.kind == "blind")
+        write_json(
+            folder / SPLITS, splits_document(name, splits, unit="image" if dataset.kind == "blind" else "reference")
+        )
+        about = _about(name, dataset, scan, count, folder, params.on_missing)
+        write_json(folder / ABOUT, about)
+    return about

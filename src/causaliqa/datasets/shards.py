@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from causaliqa.datasets.names import REFERENCE
+from causaliqa.datasets.pairs import Pair
 from causaliqa.errors import DataError
 from causaliqa.images import decode_image, encode_png
 from causaliqa.io import read_parquet, sha256_bytes, write_parquet
@@ -42,7 +44,6 @@ MANIFEST_COLUMNS = [
     "bit_depth",
     "sha256",
 ]
-REFERENCE = "reference"
 
 
 def shard_path(folder: Path, reference: str) -> Path:
@@ -120,8 +121,8 @@ class DegradedSet:
         """Return the manifest rows of one reference, in the manifest's order."""
         return self.manifest[self.manifest["reference"] == reference].reset_index(drop=True)
 
-    def pairs(self, reference: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Yield (image, reference stimulus, distorted stimulus) for every image of a reference, itself included."""
+    def pairs(self, reference: str) -> Iterator[Pair]:
+        """Yield the pairs of a reference, itself included; stimuli are uint8."""
         pristine = self.stimulus(f"{reference}/{REFERENCE}/0")
         for image in self.of_reference(reference)["image"]:
-            yield image, pristine, self.stimulus(image)
+            yield Pair(image, pristine, self.stimulus(image), 255.0)

@@ -16,8 +16,9 @@ import pandas as pd
 from PIL import Image
 
 from causaliqa.config import Degrade
-from causaliqa.datasets.fetch import read_raw_manifest
-from causaliqa.datasets.shards import MANIFEST_COLUMNS, REFERENCE, write_shard
+from causaliqa.datasets.names import REFERENCE
+from causaliqa.datasets.raw import RawRow, RawSet, iterate_manifest
+from causaliqa.datasets.shards import MANIFEST_COLUMNS, write_shard
 from causaliqa.datasets.splits import partition_references
 from causaliqa.degradations.measure import pyramid, pyramid_distance
 from causaliqa.degradations.registry import (
@@ -31,8 +32,8 @@ from causaliqa.degradations.registry import (
     imperceptible,
 )
 from causaliqa.errors import CausalIQAError, DataError
-from causaliqa.images import read_image, to_uint8
-from causaliqa.io import atomic_directory, sha256_file, write_parquet
+from causaliqa.images import to_uint8
+from causaliqa.io import atomic_directory, write_parquet
 from causaliqa.progress import progress
 from causaliqa.seeding import generator
 
@@ -48,21 +49,21 @@ _TRIES = 20
 
 @dataclass(frozen=True)
 class RawImage:
-    """A row of a raw dataset's manifest.csv."""
+    """A pristine image: a row of the manifest of a fetched dataset, and the dataset's folder."""
 
-    dataset: str
-    domain: str
-    path: Path
-    reference: str
-    grayscale: bool
-    data_range: float
-    sha256: str
+    folder: Path
+    row: RawRow
+
+    @property
+    def reference(self) -> str:
+        """Name of the content."""
+        return self.row.reference
 
 
 @dataclass(frozen=True)
 class _Task:
     out: Path
-    row: RawImage
+    image: RawImage
     partition: str
     params: Degrade
 
@@ -73,37 +74,25 @@ def read_manifest(folder: Path) -> list[RawImage]:
     Raises
     ------
     DataError
-        If it is missing, empty, lacks a column or names a reference twice.
+        If it is missing, empty, lacks a column, or is not one of pristine images.
     """
     path = Path(folder) / "manifest.csv"
-    table = read_raw_manifest(folder)
-    if table.empty:
-        raise DataError(f"{path}: lists no image; fetch the dataset again")
-    rows = []
-    for record in table.to_dict("records"):
-        if not _NAME.fullmatch(str(record["reference"])):
-            raise DataError(f"{path}: reference {record['reference']!r} must be made of A-Z a-z 0-9 _ - .")
-        if str(record["grayscale"]).lower() not in ("true", "false"):
-            raise DataError(f"{path}: grayscale is {record['grayscale']!r} in a row; it must be True or False")
-        try:
-            data_range = float(record["data_range"])
-        except ValueError:
-            raise DataError(f"{path}: data_range is {record['data_range']!r} in a row; it must be a number") from None
-        rows.append(
-            RawImage(
-                dataset=str(record["dataset"]),
-                domain=str(record["domain"]),
-                path=Path(folder) / str(record["image"]),
-                reference=str(record["reference"]),
-                grayscale=str(record["grayscale"]).lower() == "true",
-                data_range=data_range,
-                sha256=str(record["sha256"]),
+    images = []
+    for row in iterate_manifest(folder):
+        if not _NAME.fullmatch(row.reference):
+            raise DataError(f"{path}: reference {row.reference!r} must be made of A-Z a-z 0-9 _ - .")
+        if row.distortion != REFERENCE:
+            raise DataError(
+                f"{path}: {row.image} is not pristine; name the dataset under fetch.labelled or fetch.blind, "
+                "not under fetch.datasets"
             )
-        )
-    return rows
+        images.append(RawImage(Path(folder), row))
+    if not images:
+        raise DataError(f"{path}: lists no image; fetch the dataset again")
+    return images
 
 
-def prepare_reference(row: RawImage, size: int) -> np.ndarray:
+def prepare_reference(image: RawImage, size: int) -> np.ndarray:
     """Read an image and bring it to the size at which it is degraded.
 
     The image is reduced by a Lanczos filter (antialiased) so that its shorter side is `size`, if it is larger, and
@@ -111,7 +100,7 @@ def prepare_reference(row: RawImage, size: int) -> np.ndarray:
 
     Parameters
     ----------
-    row : names an 8- or 16-bit gray or 8-bit RGB image, its checksum and the value that means white.
+    image : of any bit depth; its manifest states its checksum and the value that means white.
     size : side in pixels.
 
     Returns
@@ -123,10 +112,8 @@ def prepare_reference(row: RawImage, size: int) -> np.ndarray:
     DataError
         If the file is missing or corrupt, disagrees with the manifest, or has a side below 32 pixels.
     """
-    path = row.path
-    if path.is_file() and sha256_file(path) != row.sha256:
-        raise DataError(f"{path}: does not match its checksum in manifest.csv; fetch the dataset again")
-    source = read_image(path)
+    row, path = image.row, image.folder / image.row.image
+    source = RawSet(image.folder).read(row)
     if (source.values.ndim == 2) != row.grayscale:
         found = "grey" if source.values.ndim == 2 else "colour"
         raise DataError(f"{path}: is {found}, its manifest says otherwise; correct grayscale in manifest.csv")
@@ -241,14 +228,15 @@ def build_set(raw: Path, out: Path, params: Degrade, jobs: int) -> None:
     """
     for name in [] if params.types == "all" else params.types:
         distortion(name)
-    rows = sorted(read_manifest(raw), key=lambda row: row.reference)
+    rows = sorted(read_manifest(raw), key=lambda image: image.reference)
+    name = rows[0].row.dataset
     share = params.partition
     part = partition_references(
-        [row.reference for row in rows], dataset=rows[0].dataset, train=share.train, val=share.val, seed=params.seed
+        [row.reference for row in rows], dataset=name, train=share.train, val=share.val, seed=params.seed
     )
     with atomic_directory(out) as temporary:
         tasks = [_Task(temporary, row, part[row.reference], params) for row in rows]
-        bar = progress(_run(tasks, jobs), total=len(tasks), desc=f"degrade {rows[0].dataset}", unit="ref")
+        bar = progress(_run(tasks, jobs), total=len(tasks), desc=f"degrade {name}", unit="ref")
         tables = list(bar)
         write_parquet(temporary / "manifest.parquet", pd.concat(tables, ignore_index=True)[MANIFEST_COLUMNS])
 
@@ -269,8 +257,8 @@ def _run(tasks: list[_Task], jobs: int) -> Iterable[pd.DataFrame]:
 
 
 def _work(task: _Task) -> pd.DataFrame:
-    row = task.row
-    stimulus = prepare_reference(row, task.params.size)
+    row = task.image.row
+    stimulus = prepare_reference(task.image, task.params.size)
     images, rows = degrade_reference(stimulus, key=row.reference, params=task.params)
     digests = write_shard(task.out, row.reference, images)
     table = pd.DataFrame(rows)

@@ -47,10 +47,16 @@ _HEADER = """\
 """
 
 
-@functools.cache
-def _reference(row: RawImage, size: int) -> tuple[np.ndarray, Pyramid]:
-    stimulus = prepare_reference(row, size)
-    return stimulus, pyramid(stimulus)
+_PREPARED: dict[tuple[Path, str, int], tuple[np.ndarray, Pyramid]] = {}
+
+
+def _reference(image: RawImage, size: int) -> tuple[np.ndarray, Pyramid]:
+    # Keyed by name: a row holds NaN, which equals nothing, itself included.
+    key = (image.folder, image.reference, size)
+    if key not in _PREPARED:
+        stimulus = prepare_reference(image, size)
+        _PREPARED[key] = (stimulus, pyramid(stimulus))
+    return _PREPARED[key]
 
 
 def _measure(job: tuple[str, float, RawImage, int]) -> list[float]:
@@ -153,7 +159,7 @@ def calibrate(folders: Sequence[Path], *, size: int, jobs: int) -> dict[str, tup
     (strengths, positions) by type.
     """
     references = [row for folder in folders for row in read_manifest(folder)]
-    colour = [row for row in references if not row.grayscale]
+    colour = [row for row in references if not row.row.grayscale]
 
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
 

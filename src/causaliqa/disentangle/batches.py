@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from causaliqa.config import PretrainChoices
-from causaliqa.datasets.shards import REFERENCE, DegradedSet
+from causaliqa.datasets.names import REFERENCE
+from causaliqa.datasets.shards import DegradedSet
 from causaliqa.degradations.registry import TYPES, position_of
 from causaliqa.errors import DataError
 from causaliqa.images import as_rgb

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from causaliqa.datasets.shards import DegradedSet
+from causaliqa.datasets.pairs import open_pairs
 from causaliqa.disentangle.model import DisentanglementModel, pad
 from causaliqa.disentangle.training import load_model
 from causaliqa.images import as_rgb
@@ -65,31 +65,31 @@ def pair_features(model: DisentanglementModel, reference: Tensor, distorted: Ten
     return pool(model.difference(pad(reference), pad(distorted)), percentile)
 
 
-def to_tensor(stimulus: np.ndarray) -> Tensor:
-    """Return a uint8 stimulus as RGB (1,3,H,W) float32 in [0, 1]."""
-    return torch.from_numpy(as_rgb(stimulus).transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255))
+def to_tensor(image: np.ndarray, data_range: float = 255.0) -> Tensor:
+    """Return an image (H, W) or (H, W, 3), values in [0, `data_range`], as RGB (1,3,H,W) float32 in [0, 1]."""
+    return torch.from_numpy(as_rgb(image).transpose(2, 0, 1)[None].astype(np.float32) / np.float32(data_range))
 
 
 @torch.no_grad()
-def embed_set(model_folder: Path, degraded: Path, out: Path, percentile: float) -> int:
-    """Write the features of every pair of a degraded set; return how many.
+def embed_set(model_folder: Path, folder: Path, out: Path, percentile: float) -> int:
+    """Write the features of every pair of a degraded or labelled set; return how many.
 
     Pairs go one by one: a batch on a CPU is slower an image than a loop. What depends on the reference alone is
     computed once a reference.
     """
     make_deterministic(1)
     model, _ = load_model(model_folder)
-    stored = DegradedSet(degraded)
+    stored = open_pairs(folder)
     rows, features = [], []
     with progress(total=len(stored.manifest), desc=f"embed {stored.name}", unit="pair") as bar:
         for reference in stored.references:
             mask: list[Tensor] = []
             at_reference: list[Tensor] = []
-            for image, pristine, distorted in stored.pairs(reference):
+            for image, pristine, distorted, data_range in stored.pairs(reference):
                 if not mask:
-                    x = pad(to_tensor(pristine))
+                    x = pad(to_tensor(pristine, data_range))
                     mask, at_reference = model.mask(model.content(x)), model.degradation(x)
-                at_distorted = model.degradation(pad(to_tensor(distorted)))
+                at_distorted = model.degradation(pad(to_tensor(distorted, data_range)))
                 difference = [m * (b - a) for m, a, b in zip(mask, at_reference, at_distorted, strict=True)]
                 features.append(pool(difference, percentile)[0].numpy())
                 rows.append(image)

@@ -16,7 +16,8 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional
 
-from causaliqa.datasets.shards import REFERENCE, DegradedSet
+from causaliqa.datasets.names import REFERENCE
+from causaliqa.datasets.shards import DegradedSet
 from causaliqa.disentangle.analysis import band_distance, from_opponent, opponent, with_low_pass_of
 from causaliqa.disentangle.features import to_tensor
 from causaliqa.disentangle.model import STRIDE, DisentanglementModel, zeros_like

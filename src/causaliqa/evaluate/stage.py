@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from causaliqa.config import Evaluate
-from causaliqa.datasets.shards import REFERENCE
+from causaliqa.datasets.names import REFERENCE
 from causaliqa.errors import DataError
 from causaliqa.evaluate import intervals
-from causaliqa.evaluate.correlation import LogisticFit, fit_logistic, krcc, plcc, srcc
+from causaliqa.evaluate.agreement import Agreement
+from causaliqa.evaluate.correlation import LogisticFit, krcc, plcc, srcc
+from causaliqa.evaluate.opinion import evaluate_opinions, opinion_metrics
 from causaliqa.evaluate.opinion_free import (
     IMPERCEPTIBLE,
     Ladders,
@@ -40,10 +42,12 @@ OUTPUTS = (
     "fits.parquet",
     "few_label.parquet",
     "few_label_draws.parquet",
+    "opinions.parquet",
     "run.json",
     "methods.csv",
     "severity.csv",
     "few_label.csv",
+    "opinions.csv",
 )
 #: Columns that name a row's method; the draws of few-label sets are summed up.
 _NAME = ["method", "setting", "labels", "model", "seed"]
@@ -382,35 +386,14 @@ class _Evaluation:
         for part in parts:
             subset = part.subset
             x, y, cluster = part.quality[subset.rated], subset.opinion, subset.cluster[subset.rated]
-            size = len(subset.references)
-            five, four = fit_logistic(x, y, "5p"), fit_logistic(x, y, "4p")
-            tables.fits.extend(_fit_row(subset.name, name, fit) for fit in (five, four))
-            here = {
-                "srcc": srcc(x, y), "krcc": krcc(x, y), "plcc": five.plcc, "rmse": five.rmse,
-                "plcc_4p": four.plcc, "plcc_raw": plcc(x, y),
-            }  # fmt: skip
-            mapped = intervals.moments(five(x), y, cluster, size)
-            mapped4 = intervals.moments(four(x), y, cluster, size)
-            plain = intervals.moments((x - x.mean()) / (np.abs(x - x.mean()).max() or 1.0), y, cluster, size)
-            pairs = intervals.pair_sums(x, y, cluster, size)
-
-            def drawn(
-                m: np.ndarray, ranks: intervals.RankBootstrap, pairs: np.ndarray = pairs, x: np.ndarray = x,
-                mapped: np.ndarray = mapped, mapped4: np.ndarray = mapped4, plain: np.ndarray = plain,
-            ) -> dict[str, np.ndarray]:  # fmt: skip
-                linear, rmse = intervals.linear_from_moments(mapped, m)
-                return {
-                    "srcc": ranks(x), "krcc": intervals.tau_b(pairs, m), "plcc": linear, "rmse": rmse,
-                    "plcc_4p": intervals.linear_from_moments(mapped4, m)[0],
-                    "plcc_raw": intervals.linear_from_moments(plain, m)[0],
-                }  # fmt: skip
-
-            inside = drawn(subset.own, subset.ranks_own) if subset.own is not None and subset.ranks_own else {}
-            for test, value in here.items():
+            found = Agreement(x, y, cluster, len(subset.references))
+            tables.fits.extend(_fit_row(subset.name, name, fit) for fit in found.fits)
+            inside = found.drawn(subset.own, subset.ranks_own) if subset.own is not None and subset.ranks_own else {}
+            for test, value in found.values.items():
                 tables.correlations.append(self._row([part], name, test, value, inside.get(test), len(x)))
                 values.setdefault(test, []).append(value)
             if self.joint is not None and subset.ranks_all is not None:
-                for test, draws in drawn(self._slice(subset, self.joint), subset.ranks_all).items():
+                for test, draws in found.drawn(self._slice(subset, self.joint), subset.ranks_all).items():
                     samples.setdefault(test, []).append(draws)
         if len(parts) > 1 and len(parts) == len(self.subsets):
             weights = [np.array([float(len(p.subset.references))]) for p in parts]
@@ -540,6 +523,8 @@ def run(
     out: Path,
     metrics: Path,
     params: Evaluate,
+    labelled: Sequence[Path] = (),
+    labelled_scores: Sequence[Path] = (),
 ) -> str:
     """Evaluate every method of the score tables on the test images; return a one-line summary.
 
@@ -550,6 +535,8 @@ def run(
     members : score tables of the consensus metrics, for the P-test.
     out : folder to write; see :data:`OUTPUTS`.
     metrics : JSON of a few numbers a method, for ``dvc metrics``.
+    labelled : ``data/raw/<dataset>`` of sets with published scores; their table is its own.
+    labelled_scores : score tables of classical metrics on these sets; `scores` may hold other methods' rows of them.
 
     Raises
     ------
@@ -559,6 +546,8 @@ def run(
     images = _read_manifests(manifests)
     known = {(dataset, image) for dataset, table in images.items() for image in table["image"]}
     table = read_scores(*scores)
+    others = [table, read_scores(*labelled_scores)] if labelled_scores else [table]
+    opinions = evaluate_opinions(labelled, pd.concat(others, ignore_index=True), params)
     table = table[pd.MultiIndex.from_frame(table[["dataset", "image"]]).isin(known)]
     votes = read_scores(*members)
     is_opinion = table["setting"].isin(["pseudo_mos", "mos"])
@@ -587,13 +576,15 @@ def run(
         write_parquet(folder / "fits.parquet", _frame(result.fits, _FIT_COLUMNS, [*_NAME, "scope", "kind"]))
         write_parquet(folder / "few_label.parquet", few)
         write_parquet(folder / "few_label_draws.parquet", draws)
+        write_parquet(folder / "opinions.parquet", opinions)
+        write_csv(folder / "opinions.csv", opinions[(opinions["subset"] == "all") & (opinions["distortion"] == "")])
         write_json(folder / "run.json", _run(subsets, params, kinds[0], scores, manifests, members))
         joint = ALL if len(subsets) > 1 else next(iter(subsets))
         keep = pd.concat([opinion_free, correlations.drop(columns="target")])
         write_csv(folder / "methods.csv", keep[keep["scope"] == joint])
         write_csv(folder / "severity.csv", severity[severity["scope"] == joint])
         write_csv(folder / "few_label.csv", few[few["scope"] == joint])
-    write_json(metrics, _metrics(opinion_free, correlations, few))
+    write_json(metrics, {**_metrics(opinion_free, correlations, few), **opinion_metrics(opinions)})
     configurations = len(table[METHOD_COLUMNS].drop_duplicates())
     return (
         f"{out}: {configurations} methods on {sum(len(s.images) for s in subsets.values())} test images "

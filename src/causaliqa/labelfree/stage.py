@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from causaliqa.config import Embed, Project
-from causaliqa.datasets.shards import REFERENCE
+from causaliqa.datasets.names import REFERENCE
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
 from causaliqa.io import read_json, read_parquet, read_tensors, write_tensors

@@ -28,7 +28,7 @@ _REMOTE = re.compile(
     re.IGNORECASE,
 )
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1.5rem 4rem; max-width: 1180px; background: #fff; color: #1f2328;
@@ -113,7 +113,7 @@ def _own_kernel(staging: Path) -> Iterator[None]:
 
 def _parameters(
     notebook: str, params: Report, evaluate: Path, scores: Sequence[Path], features: Sequence[Path],
-    interventions: Sequence[Path], history: Sequence[Path], models: Sequence[Path],
+    interventions: Sequence[Path], history: Sequence[Path], models: Sequence[Path], validations: Sequence[Path],
 ) -> dict[str, Any]:  # fmt: skip
     lists = {
         "scores": scores,
@@ -121,6 +121,7 @@ def _parameters(
         "interventions": interventions,
         "history": history,
         "models": models,
+        "validations": validations,
     }
     return {
         "notebook": notebook,
@@ -228,7 +229,7 @@ def to_html(notebook: Any) -> str:
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body.strip()}\n</main>\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body.strip()}\n</main>\n</body>\n</html>\n"
     )
     if found := _REMOTE.search(page):
         raise CausalIQAError(
@@ -258,6 +259,7 @@ def run(
     interventions: Sequence[Path] = (),
     history: Sequence[Path] = (),
     models: Sequence[Path] = (),
+    validations: Sequence[Path] = (),
 ) -> str:
     """Render one notebook; return a one-line summary.
 
@@ -273,12 +275,14 @@ def run(
     """
     import nbformat
 
-    for path in (template, evaluate, *scores, *features, *interventions, *history, *models):
+    for path in (template, evaluate, *scores, *features, *interventions, *history, *models, *validations):
         if not Path(path).exists():
             raise DataError(f"{path}: missing; run the stage that makes it (snakemake {path})")
     with tempfile.TemporaryDirectory(prefix="causaliqa-report-") as name:
         staging = Path(name)
-        parameters = _parameters(notebook, params, evaluate, scores, features, interventions, history, models)
+        parameters = _parameters(
+            notebook, params, evaluate, scores, features, interventions, history, models, validations
+        )
         executed = normalise(_execute(Path(template), parameters, staging))
         page = to_html(executed)
         out = Path(out)

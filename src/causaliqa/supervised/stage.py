@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from causaliqa.config import Regress
+from causaliqa.datasets.splits import k_shot
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
 from causaliqa.io import read_json
@@ -36,21 +37,13 @@ def draw_labelled(references: np.ndarray, count: int | None, draw: int, seed: in
         80 % of the references.
     draw : number of the draw.
     """
-    rng = generator("labels", seed, draw, -1 if count is None else count)
+    if count is not None:
+        return k_shot(references, count, draw, seed)
+    rng = generator("labels", seed, draw, -1)
     names = np.unique(references)
     order = names[rng.permutation(len(names))]
-    if count is None:
-        kept = order[: max(1, round(SUPERVISED_SHARE * len(order)))]
-        return np.flatnonzero(np.isin(references, kept))
-    queues = [list(rng.permutation(np.flatnonzero(references == name))) for name in order]
-    chosen: list[int] = []
-    while len(chosen) < count:
-        for queue in queues:
-            if queue and len(chosen) < count:
-                chosen.append(int(queue.pop()))
-        if not any(queues):
-            break
-    return np.sort(np.asarray(chosen))
+    kept = order[: max(1, round(SUPERVISED_SHARE * len(order)))]
+    return np.flatnonzero(np.isin(references, kept))
 
 
 def run(model: Path, features: Sequence[Path], labels: Sequence[Path], out: Path, params: Regress) -> int:

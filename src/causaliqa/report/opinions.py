@@ -1,0 +1,118 @@
+"""Tables of the page on datasets: what was verified, and every method against published scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from causaliqa.figures.points import interval_text
+from causaliqa.io import read_json, read_parquet
+from causaliqa.report.prepare import label
+
+_ORDER = {"label_free": 0, "baseline": 1, "pseudo_mos": 2}
+
+
+def load_validations(paths: Sequence[Path | str]) -> list[dict[str, Any]]:
+    """Read validations, in the order of their datasets' names."""
+    return sorted((read_json(Path(path)) for path in paths), key=lambda result: str(result["dataset"]))
+
+
+def validation_table(results: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return one row a dataset: what it is, how many images, labels, what was left out, what looked wrong."""
+    rows = []
+    for result in results:
+        labels, found = result["labels"], result["found"]
+        direction = "" if labels is None else (", higher better" if labels["higher_is_better"] else ", higher worse")
+        rows.append(
+            {
+                "dataset": result["dataset"],
+                "kind": result["kind"].replace("_", " "),
+                "domain": result["domain"],
+                "references": found["references"],
+                "scored": found["distorted"],
+                "types": found["types"],
+                "labels": "" if labels is None else labels["kind"] + direction,
+                "bits": ", ".join(result["bit_depths"]),
+                "left out": sum(result["skipped"].values()),
+                "duplicates": result["duplicates"],
+                "unlisted": result["unlisted"],
+                "warnings": len(result["warnings"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def warnings_text(results: Sequence[dict[str, Any]]) -> str:
+    """Return the warnings of all datasets as a Markdown list, or that there are none."""
+    lines = [f"- **{result['dataset']}**: {text}" for result in results for text in result["warnings"]]
+    return "\n".join(lines) if lines else "Nothing looked wrong."
+
+
+def psnr_table(results: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return the SRCC of PSNR with the scores: one row a dataset and group (all, provenance, distortion)."""
+    columns = ["dataset", "group", "name", "n", "srcc", "published"]
+    rows = [{"dataset": result["dataset"], **row} for result in results for row in result["psnr"]]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def load_opinions(evaluate: Path | str) -> pd.DataFrame:
+    """Read the agreement with published scores; the column ``label`` names each method for readers."""
+    table = read_parquet(Path(evaluate) / "opinions.parquet")
+    several = table["seed"].nunique() > 2
+    names = [
+        "consensus of MDSI, HaarPSI, VSI" if setting == "pseudo_mos" else label(method, model, int(seed), several)
+        for method, setting, model, seed in zip(
+            table["method"], table["setting"], table["model"], table["seed"], strict=True
+        )
+    ]
+    return table.assign(label=names)
+
+
+def of_test(table: pd.DataFrame, test: str, *, human: bool, subset: str = "all") -> pd.DataFrame:
+    """Return one test's rows over whole datasets, label-free methods first, each group by its mean, best first."""
+    rows = table[
+        (table["test"] == test) & (table["human"] == human) & (table["subset"] == subset) & (table["distortion"] == "")
+    ]
+    if rows.empty:
+        return rows
+    mean = rows.groupby("label")["value"].mean()
+    order = rows.assign(group=rows["setting"].map(_ORDER), mean=-rows["label"].map(mean))
+    return order.sort_values(["group", "mean", "label", "dataset"]).drop(columns=["group", "mean"])
+
+
+def wide(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """Return methods x datasets with intervals; the head of a column carries n and how many were left out."""
+    if table.empty:
+        return pd.DataFrame({"method": []})
+    cells: dict[str, dict[str, str]] = {}
+    for row in table.to_dict("records"):
+        left = f", {row['n_skipped']} left out" if row["n_skipped"] else ""
+        head = f"{row['dataset']} ({row['target']}, n={row['n_images']}{left})"
+        text = interval_text(row["value"], row["low"], row["high"], digits)
+        cells.setdefault(str(row["label"]), {})[head] = text
+    heads = sorted({head for row in cells.values() for head in row})
+    return pd.DataFrame(
+        [{"method": name, **{head: row.get(head, "–") for head in heads}} for name, row in cells.items()]
+    )
+
+
+def by_distortion(table: pd.DataFrame, dataset: str, digits: int = 3) -> pd.DataFrame:
+    """Return distortions x methods: SRCC on one dataset."""
+    rows = table[(table["dataset"] == dataset) & (table["distortion"] != "") & (table["test"] == "srcc")]
+    if rows.empty:
+        return pd.DataFrame({"distortion": []})
+    grid = rows.pivot_table(index=["distortion", "n_images"], columns="label", values="value", aggfunc="first")
+    return grid.round(digits).reset_index().rename(columns={"n_images": "n"}).rename_axis(columns=None)
+
+
+def variants_text(table: pd.DataFrame) -> str:
+    """Return which labels each dataset's numbers rest on, as a Markdown list."""
+    rows = table.drop_duplicates("dataset")
+    lines = [
+        f"- **{row.dataset}** ({row.title}): {row.target}{', ' + str(row.variant) if row.variant else ''}"
+        for row in rows.itertuples()
+    ]
+    return "\n".join(lines) if lines else "No dataset with published scores is part of this run."
