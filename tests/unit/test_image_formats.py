@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from image_files import dicom, encode, exif, plain_tiff, png, png_chunk, tiff
-from PIL import Image
+from PIL import Image, ImageFile
 
 from causaliqa.errors import DataError
 from causaliqa.images import ImageRules, SourceImage, decode_image, encode_png
@@ -464,7 +464,9 @@ def test_white_is_zero_is_inverted() -> None:
         (lambda: plain_tiff(bytes(99), 2, 2, t262=2, t277=3, t258=[5, 6, 5]), "channels have different types"),
         (lambda: plain_tiff(bytes(99), 2, 2, t262=2, t277=3, t258=[8] * 3, t259=4), "compression 4 with these samples"),
         (lambda: plain_tiff(bytes(16), 2, 2, t262=0, t258=32, t339=3), "neither gray nor RGB"),
-        (lambda: plain_tiff(bytes(9), 2, 2, t259=8, t317=9), "predictor 9|decoder error"),
+        (lambda: plain_tiff(bytes(9), 2, 2, t259=8, t317=1), "while decompressing"),
+        (lambda: plain_tiff(zlib.compress(bytes(4)), 2, 2, t259=8, t317=9), "predictor 9 does not fit"),
+        (lambda: plain_tiff(zlib.compress(bytes(3)), 2, 2, t259=8), "the file is truncated"),
         (lambda: plain_tiff(bytes(4), 2, 2, t322=0, t323=16, t324=8, t325=4), "no size"),
         (lambda: plain_tiff(bytes(4), 2, 2, t278=1), "where its pixels are"),
         (lambda: plain_tiff(bytes(4), 2, 2, t322=10**5, t323=10**5, t324=8, t325=4), "more than the limit"),
@@ -726,6 +728,11 @@ def test_a_truncated_file_is_refused_or_still_right(form: str) -> None:
             assert np.array_equal(source.values, whole.values), cut
             assert source.white == whole.white
     assert refusals > len(cuts) // 2
+
+
+def test_leniency_that_another_package_switched_on_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    refused(SAMPLES["jpeg"][:-100], "truncated")
 
 
 @pytest.mark.parametrize("form", sorted(SAMPLES))

@@ -51,8 +51,11 @@ def list_datasets(
     kind: Annotated[str | None, typer.Option(help="Only this kind: pristine, full_reference or blind.")] = None,
 ) -> None:
     """List every dataset of the registry: kind, domain, size, how it comes, whether it is here."""
-    from causaliqa.datasets.registry import load_registry
+    from causaliqa.datasets.registry import KINDS, load_registry
+    from causaliqa.errors import ConfigError
 
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"--kind: {kind!r} is none of {', '.join(KINDS)}")
     for name, dataset in load_registry(registry).items():
         if kind is None or dataset.kind == kind:
             here = "here" if (root / name / "manifest.csv").is_file() else "-"

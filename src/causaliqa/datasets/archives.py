@@ -36,6 +36,16 @@ _TAR_LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _BY_HAND = "if you trust it, unpack it by hand and declare the folder as a dataset with source local"
 _AGAIN = "delete it and download it again"
 
+#: Programs that write all members of a rar to a pipe, best first: bsdtar knows no solid ones of the older format.
+_UNPACKERS = (
+    ("unrar", "p", "-inul", "-p-", "--"),
+    ("unar", "-quiet", "-password", "", "-output-directory", "-"),
+    ("7z", "x", "-so", "-bd", "-p", "--"),
+    ("7zz", "x", "-so", "-bd", "-p", "--"),
+    ("bsdtar", "-xOf"),
+)
+_INSTALL = "install unrar, unar, 7z with its rar module, or bsdtar (libarchive-tools)"
+
 #: What the standard library's readers raise on damaged files; RecursionError by headers that nest without end.
 _DAMAGE: tuple[type[Exception], ...] = (
     tarfile.TarError,
@@ -341,13 +351,11 @@ def _rar(guard: _Guard) -> Iterator[tuple[str, IO[bytes]]]:
             if rar.needs_password():
                 raise DataError(f"{guard.archive}: is encrypted; unpack it by hand and pack it as a zip")
             if not ended:
-                raise rarfile.BadRarFile("it ends without its end mark")
+                raise rarfile.BadRarFile("it ends without its end mark, which only archives older than RAR 3 may lack")
             yield from _rar_members(guard, rar)
     except DataError as error:
         if isinstance(error.__cause__, rarfile.RarCannotExec):
-            raise DataError(
-                f"{guard.archive}: this rar needs an unpacker; install unar, bsdtar (libarchive-tools) or 7z"
-            ) from error
+            raise DataError(f"{guard.archive}: the comment of this rar needs an unpacker; {_INSTALL}") from error
         raise
 
 
@@ -373,25 +381,55 @@ def _rar_members(guard: _Guard, rar: Any) -> Iterator[tuple[str, IO[bytes]]]:
                 with rar.open(info) as content, _opened(guard, content.read, info.compress_size) as stream:
                     yield name, stream
         return
-    # One run of the unpacker writes all members one after the other. A run for each would take time quadratic in
+    # One run of an unpacker writes all members one after the other. A run for each would take time quadratic in
     # their number where the archive is solid.
-    command = rarfile.tool_setup().open_cmdline(None, str(guard.archive.resolve()))
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None  # it is a pipe
-    try:
+    with _unpacker(guard, any(info.file_size for _, info in members)) as pipe:
         for name, info in members:
             guard._member = info.filename
-            with _opened(guard, _part(process.stdout, info), min(info.compress_size, guard.size)) as stream:
+            with _opened(guard, _part(pipe, info), min(info.compress_size, guard.size)) as stream:
                 if name is not None:
                     yield name, stream
                 while stream.read(_BLOCK):
                     pass
-        if process.stdout.read(1) or process.wait():
-            raise rarfile.BadRarFile(f"{command[0]} does not give what the archive lists, or fails")
-    finally:
-        process.stdout.close()
-        process.kill()
-        process.wait()
+        if pipe.read(1):
+            raise rarfile.BadRarFile("the unpacker gives more than the archive lists")
+
+
+@contextlib.contextmanager
+def _unpacker(guard: _Guard, some: bool) -> Iterator[io.BufferedReader]:
+    """Yield a pipe from the first unpacker that makes something of the archive.
+
+    Parameters
+    ----------
+    guard : of the archive.
+    some : whether any byte is to come.
+    """
+    found = [command for command in _UNPACKERS if shutil.which(command[0])]
+    if not found:
+        raise DataError(f"{guard.archive}: this rar needs an unpacker; {_INSTALL}")
+    for command in found:
+        # stderr apart: a warning between the bytes would damage them. An absolute path cannot pass for an option.
+        process = subprocess.Popen(
+            [*command, str(guard.archive.resolve())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        pipe = process.stdout
+        assert isinstance(pipe, io.BufferedReader)
+        try:
+            if some and not pipe.peek(1):
+                continue
+            yield pipe
+            if status := process.wait():
+                raise DataError(f"{guard.archive}: {command[0]} fails on it (status {status}); {_AGAIN}, or {_INSTALL}")
+            return
+        finally:
+            pipe.close()
+            process.kill()
+            process.wait()
+    names = ", ".join(command[0] for command in found)
+    raise DataError(f"{guard.archive}: truncated or corrupt, or not for {names}; {_AGAIN}, or {_INSTALL}")
 
 
 def _part(pipe: IO[bytes], info: Any) -> Callable[[int], bytes]:
@@ -408,7 +446,7 @@ def _part(pipe: IO[bytes], info: Any) -> Callable[[int], bytes]:
         left -= len(block)
         crc = zlib.crc32(block, crc)
         if not block or (left == 0 and info.CRC is not None and crc != info.CRC):
-            raise rarfile.BadRarFile(f"{info.filename!a}: not the bytes that the archive lists")
+            raise rarfile.BadRarFile(f"{info.filename!a} comes out wrong, or needs another unpacker: unrar or unar")
         return block
 
     return read

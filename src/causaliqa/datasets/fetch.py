@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import importlib.util
@@ -17,16 +18,16 @@ from typing import Any
 import numpy as np
 
 from causaliqa.config import Fetch
-from causaliqa.datasets.archives import is_archive, open_members, unpack
+from causaliqa.datasets.archives import Limits, is_archive, open_members, unpack
 from causaliqa.datasets.download import lock, mirror_from_environment, obtain
 from causaliqa.datasets.names import IMAGE_SUFFIXES, REFERENCE, content_name
-from causaliqa.datasets.pack import write_packs
+from causaliqa.datasets.pack import PACK_BYTES, write_packs
 from causaliqa.datasets.raw import ABOUT, IMAGES, MANIFEST, SPLITS, RawRow, write_manifest
 from causaliqa.datasets.readers import read_layout
 from causaliqa.datasets.readers.base import Row
 from causaliqa.datasets.registry import BundledDataset, BundledImage, Dataset, DownloadedDataset, LocalDataset
 from causaliqa.datasets.splits import make_splits, splits_document
-from causaliqa.errors import DataError
+from causaliqa.errors import CausalIQAError, DataError
 from causaliqa.images import SourceImage, decode_image, encode_png
 from causaliqa.images.rules import ImageRules
 from causaliqa.io import atomic_directory, sha256_bytes, sha256_file, write_bytes, write_json
@@ -127,7 +128,7 @@ def _bundled_rows(name: str, dataset: BundledDataset, folder: Path) -> Iterator[
 class _Facts:
     grayscale: bool
     bit_depth: int
-    full_range: float | None
+    white: float | None
     top: float
     width: int
     height: int
@@ -137,20 +138,27 @@ class _Facts:
 def _facts(content: bytes, name: str, rules: ImageRules) -> _Facts:
     source = decode_image(content, name, rules)
     height, width = source.values.shape[:2]
-    full = None if source.bit_depth == 32 else float(2**source.bit_depth - 1)
+    # What the file itself declares (the maximum of a PGM, a DICOM window) goes before the container's range.
+    white = source.full_range if source.data_range is None else source.data_range
+    if (bottom := float(source.values.min())) < 0:
+        raise DataError(f"{name}: a pixel has the value {bottom:g}, below 0; shift the values so that 0 is black")
     return _Facts(
-        source.values.ndim == 2, source.bit_depth, full, float(source.values.max()), width, height,
+        source.values.ndim == 2, source.bit_depth, white, float(source.values.max()), width, height,
         sha256_bytes(content),
     )  # fmt: skip
 
 
 def _facts_of_file(folder: Path, rules: ImageRules, image: str) -> _Facts:
     path = folder / image
-    return _facts(path.read_bytes(), str(path), rules)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file's permissions") from None
+    return _facts(content, str(path), rules)
 
 
 def _raw_row(name: str, dataset: Dataset, row: Row, image: str, facts: _Facts, rules: ImageRules) -> RawRow:
-    declared = row.data_range or rules.data_range or facts.full_range
+    declared = row.data_range or facts.white
     if declared is None:
         raise DataError(
             f"{name}: {row.image}: float pixels have no full scale of their own; declare image_rules.data_range"
@@ -222,6 +230,8 @@ class _Scan:
             )
         if not seen:
             raise DataError(f"{self.name}: layout {self.dataset.layout!r} lists no image in {self.files}")
+        if self.skipped.total() == len(seen):
+            raise DataError(f"{self.name}: none of the {len(seen)} listed images is in {self.files}; complete the copy")
 
     def rows(self, prefix: str, copy_to: Path | None, jobs: int) -> Iterator[RawRow]:
         """Yield the manifest's rows; `copy_to` receives the images of a local dataset."""
@@ -246,27 +256,29 @@ class _Scan:
                 target = copy_to / row.image
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.files / row.image, target)
-            self._count(row)
-            yield _raw_row(self.name, self.dataset, row, f"{prefix}/{row.image}", found, rules)
+            image = f"{prefix}/{row.image}"
+            self.count(row, image)
+            yield _raw_row(self.name, self.dataset, row, image, found, rules)
 
-    def _count(self, row: Row) -> None:
+    def count(self, row: Row, image: str) -> None:
+        """Count a row of the manifest, whose column `image` is given."""
         if row.distortion == REFERENCE:
             self.counts["references"] += 1
         else:
             self.counts["distorted"] += 1
             self.types.add(row.distortion)
             self.provenance[row.provenance] += 1
-            self.strata.setdefault(row.reference or row.image, []).append(row.score)
+            self.strata.setdefault(row.reference or image, []).append(row.score)
 
     def check_counts(self) -> None:
-        """Compare with the registry where nothing was left out and the reader's options are the registry's.
+        """Compare with the registry, unless images may be left out or the reader's options are not the registry's.
 
         Raises
         ------
         DataError
             If a count differs.
         """
-        if self.skipped.total() or self.options != self.dataset.options:
+        if self.skip or self.options != self.dataset.options:
             return
         found = {**self.counts, "types": len(self.types)}
         for what, expected in self.dataset.counts.model_dump().items():
@@ -313,8 +325,10 @@ def _packed_rows(name: str, dataset: DownloadedDataset, folder: Path, places: Pl
     def members() -> Iterator[tuple[str, bytes]]:
         for archive in dataset.archives:
             path = obtain(name, archive, places.downloads, record=places.record, mirror=places.mirror)
-            for member, handle in open_members(path):
-                if member.lower().endswith(IMAGE_SUFFIXES):
+            # An image is held in memory, so that its size needs a limit.
+            for member, handle in open_members(path, Limits(max_member_bytes=PACK_BYTES)):
+                hidden = any(part.startswith(".") for part in member.split("/"))
+                if member.lower().endswith(IMAGE_SUFFIXES) and not hidden:
                     yield member, handle.read()
 
     seen: set[str] = set()
@@ -324,9 +338,11 @@ def _packed_rows(name: str, dataset: DownloadedDataset, folder: Path, places: Pl
         if row.reference in seen:
             raise DataError(f"{name}: two images are called {row.reference}; rename one of them in the archive")
         seen.add(row.reference)
-        scan._count(row)
+        scan.count(row, image)
         facts = _facts(content, f"{name}: {member}", dataset.image_rules)
         yield _raw_row(name, dataset, row, image, facts, dataset.image_rules)
+    if not seen:
+        raise DataError(f"{name}: its archives hold no image; images end in {', '.join(IMAGE_SUFFIXES)}")
 
 
 def _about(name: str, dataset: Dataset, scan: _Scan | None, rows: int, folder: Path, on_missing: str) -> dict[str, Any]:
@@ -354,6 +370,18 @@ def _about(name: str, dataset: Dataset, scan: _Scan | None, rows: int, folder: P
     }
 
 
+@contextlib.contextmanager
+def _lasting_names(name: str, folder: Path, out: Path) -> Iterator[None]:
+    """Say in errors what the user knows: the temporary folder that they name is gone when they are read."""
+    try:
+        yield
+    except CausalIQAError as error:
+        text, images = str(error), str(folder / IMAGES)
+        if isinstance(error, DataError):
+            text = text.replace(f"{images}/", f"{name}: ").replace(images, name)
+        raise type(error)(text.replace(str(folder), str(out))) from error.__cause__
+
+
 def fetch_dataset(
     name: str, dataset: Dataset, out: Path, params: Fetch, *, places: Places | None = None, jobs: int = 1
 ) -> dict[str, Any]:
@@ -375,12 +403,14 @@ def fetch_dataset(
         If a file cannot be had, is unreadable, or is not what the registry says.
     """
     places = places or Places()
-    with atomic_directory(out) as folder:
+    with atomic_directory(out) as folder, _lasting_names(name, folder, out):
         (folder / IMAGES).mkdir()
         scan: _Scan | None = None
         if isinstance(dataset, BundledDataset):
             count = write_manifest(folder / MANIFEST, _bundled_rows(name, dataset, folder))
         elif isinstance(dataset, LocalDataset):
+            if not dataset.folder.is_dir():
+                raise DataError(f"{name}: {dataset.folder}: no such folder; correct its folder in the registry")
             scan = _Scan(name, dataset, params, dataset.folder)
             count = write_manifest(folder / MANIFEST, scan.rows(IMAGES, folder / IMAGES, jobs))
         else:

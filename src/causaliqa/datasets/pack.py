@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,17 @@ from causaliqa.errors import DataError
 
 #: Between the file of a pack and the name of an image in it, in a manifest.
 SEPARATOR = "!"
+_PACKED = re.compile(rf"(?:.*/)?pack-\d{{5,}}\.parquet{SEPARATOR}.", re.DOTALL)
 #: A pack is closed at this many images or bytes.
 PACK_IMAGES = 1000
 PACK_BYTES = 256 * 2**20
 #: Images that lie together in a pack: what a reader holds at a time.
 _GROUP = 16
+
+
+def is_packed(image: str) -> bool:
+    """Return whether a manifest's image lies in a pack; files of their own may have a ``!`` in their names too."""
+    return _PACKED.match(image) is not None
 
 
 def write_packs(folder: Path, prefix: str, members: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
@@ -69,29 +76,30 @@ class PackReader:
         self._names = functools.lru_cache(maxsize=4)(self._read_names)
         self._group = functools.lru_cache(maxsize=2)(self._read_group)
 
-    def _open(self, file: str) -> Any:
+    def _column(self, file: str, column: str, group: int | None = None) -> list[list[Any]]:
+        """Return a column's values, one list a group of images, or of one group."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         path = self.folder / file
         try:
-            return pq.ParquetFile(path)
+            with pq.ParquetFile(path) as pack:
+                groups = range(pack.num_row_groups) if group is None else [group]
+                return [pack.read_row_group(item, columns=[column]).column(column).to_pylist() for item in groups]
         except FileNotFoundError:
             raise DataError(f"{path}: missing; delete {self.folder} and fetch the dataset again") from None
-        except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{path}: truncated or not Parquet ({reason}); fetch the dataset again") from None
+        except (pa.ArrowException, OSError, KeyError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(
+                f"{path}: truncated or not Parquet ({reason}); delete {self.folder} and fetch the dataset again"
+            ) from None
 
     def _read_names(self, file: str) -> dict[str, tuple[int, int]]:
-        pack = self._open(file)
-        places: dict[str, tuple[int, int]] = {}
-        for group in range(pack.num_row_groups):
-            names = pack.read_row_group(group, columns=["name"]).column("name").to_pylist()
-            places |= {name: (group, row) for row, name in enumerate(names)}
-        return places
+        groups = self._column(file, "name")
+        return {name: (group, row) for group, names in enumerate(groups) for row, name in enumerate(names)}
 
     def _read_group(self, file: str, group: int) -> list[bytes]:
-        return list(self._open(file).read_row_group(group, columns=["content"]).column("content").to_pylist())
+        return self._column(file, "content", group)[0]
 
     def read(self, image: str) -> bytes:
         """Return the bytes of an image named ``<pack>!<name>``.

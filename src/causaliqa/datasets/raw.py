@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from causaliqa.datasets.names import REFERENCE
-from causaliqa.datasets.pack import SEPARATOR, PackReader
+from causaliqa.datasets.pack import PackReader, is_packed
 from causaliqa.errors import DataError
 from causaliqa.images import SourceImage, decode_image
 from causaliqa.images.rules import ImageRules
@@ -68,7 +69,7 @@ _TEXT = {"dataset", "domain", "image", "reference", "distortion", "provenance", 
 def _written(value: Any) -> str:
     if isinstance(value, float):
         # As short as it can be read back exactly; NaN is an empty field.
-        return "" if value != value else repr(value).removesuffix(".0")
+        return "" if value != value else repr(float(value)).removesuffix(".0")
     return str(value)
 
 
@@ -149,7 +150,13 @@ class RawSet:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self.about: dict[str, Any] = read_json(self.folder / ABOUT)
-        self.rules = ImageRules.model_validate(self.about["image_rules"])
+        try:
+            self.rules = ImageRules.model_validate(self.about["image_rules"])
+        except (KeyError, TypeError, ValidationError):
+            raise DataError(
+                f"{self.folder / ABOUT}: is not the description of a fetched dataset; "
+                f"delete {self.folder} and fetch the dataset again"
+            ) from None
         self._packs = PackReader(self.folder)
 
     @property
@@ -166,7 +173,7 @@ class RawSet:
             If the file is missing or is not the one that was fetched.
         """
         remedy = f"delete {self.folder} and fetch the dataset again"
-        if SEPARATOR in row.image:
+        if is_packed(row.image):
             content = self._packs.read(row.image)
         else:
             try:

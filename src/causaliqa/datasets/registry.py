@@ -18,6 +18,7 @@ REGISTRY = Path("data/registry.yaml")
 
 Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+KINDS = ("pristine", "full_reference", "blind")
 
 
 class _Entry(BaseModel):
@@ -121,6 +122,7 @@ class BundledDataset(_Common):
 
 
 class _Published(_Common):
+    source: Literal["download", "local"]
     layout: Name = Field(description="Reader of the published layout, see causaliqa.datasets.readers.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the reader.")
     labels: Labels | None = None
@@ -136,6 +138,12 @@ class _Published(_Common):
     def _labels_are_declared(self) -> _Published:
         if (self.kind == "pristine") != (self.labels is None):
             raise ValueError("labels are declared for kinds full_reference and blind, and only for them")
+        return self
+
+    @model_validator(mode="after")
+    def _shards_are_plain(self) -> _Published:
+        if self.store == "shards" and (self.layout != "pristine" or self.options or self.source != "download"):
+            raise ValueError("store: shards is for downloads in the layout pristine, without options")
         return self
 
 

@@ -228,13 +228,13 @@ def import_splits(
             raise DataError(f"{path}: part {part!r} is not one of {', '.join(PARTITIONS)}")
         try:
             values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, MemoryError) as error:
             raise DataError(f"{path}: not a readable .npy array of numbers ({error}); download it again") from None
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu" or values.ndim not in (1, 2):
             raise DataError(f"{path}: must hold whole numbers in one row a split")
-        if values.size and (values.min() < 0 or values.max() >= len(images)):
+        if bad := values[(values < 0) | (values >= len(images))].tolist():
             raise DataError(
-                f"{path}: names image {int(values.max())}, the order has {len(images)} images (from 0); "
+                f"{path}: names image {bad[0]}, the order has {len(images)} images (from 0); "
                 "give the order of images that the splits were made for"
             )
         loaded[part] = list(np.atleast_2d(values))
@@ -260,8 +260,8 @@ def published_splits(
     Parameters
     ----------
     folder : ``data/raw/<dataset>``.
-    arrays, order : see :func:`import_splits`; `order` is a text file with a file name a line, default the manifest's
-        distorted images in its order.
+    arrays, order : see :func:`import_splits`; `order` is a text file with an image a line, by its file's name or by
+        its path below ``images``, default the manifest's distorted images in its order.
     out : file to write; default ``<dataset>-splits.json`` in the working folder.
 
     Returns
@@ -271,14 +271,19 @@ def published_splits(
     Raises
     ------
     DataError
-        See :func:`import_splits`; also if the order names an image that the dataset lacks.
+        See :func:`import_splits`; also if the order names an image that the dataset lacks or has several of.
     """
-    from causaliqa.datasets.raw import iterate_manifest
+    from causaliqa.datasets.raw import IMAGES, iterate_manifest
 
     rows = [row for row in iterate_manifest(folder) if row.distortion != REFERENCE]
-    content = {Path(row.image).name.lower(): row.reference or row.image for row in rows}
-    names = [Path(row.image).name for row in rows]
+    units = [row.reference or row.image for row in rows]
+    names = [row.image.removeprefix(f"{IMAGES}/") for row in rows]
     if order is not None:
+        # In some datasets files of several folders share their names: then the order must give the folder too.
+        content: dict[str, set[str]] = {}
+        for name, unit in zip(names, units, strict=True):
+            for key in {name.lower(), Path(name).name.lower()}:
+                content.setdefault(key, set()).add(unit)
         try:
             names = [line.strip() for line in order.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
@@ -288,10 +293,13 @@ def published_splits(
                 f"{order}: {len(unknown)} images are not in {folder}, the first is {unknown[0]}; "
                 "published splits need the whole dataset"
             )
+        if several := [name for name in names if len(content[name.lower()]) > 1]:
+            raise DataError(f"{order}: {several[0]} is the name of several images; give each with its folder")
+        units = [next(iter(content[name.lower()])) for name in names]
     found = import_splits(
         {part: path for part, path in arrays.items() if path is not None},
         names,
-        [content[name.lower()] for name in names],
+        units,
     )
     target = out or Path(f"{Path(folder).name}-splits.json")
     unit = "reference" if any(row.reference for row in rows) else "image"

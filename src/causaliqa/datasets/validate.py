@@ -18,8 +18,7 @@ import numpy as np
 from causaliqa.baselines.psnr import psnr
 from causaliqa.baselines.stage import PSNR_CAP_DB
 from causaliqa.datasets.names import IMAGE_SUFFIXES, REFERENCE
-from causaliqa.datasets.pack import SEPARATOR
-from causaliqa.datasets.raw import IMAGES, MANIFEST, SPLITS, RawRow, RawSet
+from causaliqa.datasets.raw import ABOUT, IMAGES, MANIFEST, SPLITS, RawRow, RawSet
 from causaliqa.datasets.splits import read_splits
 from causaliqa.errors import CausalIQAError, DataError
 from causaliqa.evaluate.correlation import srcc
@@ -35,6 +34,11 @@ REVERSED = -0.2
 REVERSED_IMAGES = 20
 #: Examples named with each finding.
 _SHOWN = 5
+#: Keys of ``dataset.json`` that are used here.
+_NEEDED = (
+    "name", "title", "version", "kind", "domain", "labels", "options", "rows", "manifest_sha256", "counts", "expected",
+    "skipped", "provenance", "psnr_srcc",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,18 +82,23 @@ def _check(folder: Path, job: _Job) -> _Result:
             return _Result(f"{row.image}: is {found}, its row says otherwise (width, height, bits, gray)", np.nan)
         if float(image.values.max()) > row.data_range:
             return _Result(f"{row.image}: a pixel lies above its data range {row.data_range:g}", np.nan)
-        if job.reference is None:
-            return _Result("", np.nan)
-        pristine = _reference(folder, job.reference)
-        first, second = pristine.values, image.values
-        if first.shape[:2] != second.shape[:2]:
-            return _Result(f"{row.image}: differs in size from its reference {row.reference}", np.nan)
-        if first.ndim != second.ndim:
-            first, second = as_rgb(first), as_rgb(second)
-        data_range = max(row.data_range, job.reference.data_range)
-        return _Result("", min(psnr(first, second, data_range=data_range), PSNR_CAP_DB))
     except DataError as error:
         return _Result(str(error), np.nan)
+    if job.reference is None:
+        return _Result("", np.nan)
+    try:
+        first, second = _reference(folder, job.reference).values, image.values
+    except DataError:  # found at the reference's own row
+        return _Result("", np.nan)
+    if first.shape[:2] != second.shape[:2]:
+        return _Result(f"{row.image}: differs in size from its reference {row.reference}", np.nan)
+    if first.ndim != second.ndim:
+        first, second = as_rgb(first), as_rgb(second)
+    data_range = max(row.data_range, job.reference.data_range)
+    try:
+        return _Result("", min(psnr(first, second, data_range=data_range), PSNR_CAP_DB))
+    except DataError as error:
+        return _Result(f"{row.image}: {error}", np.nan)
 
 
 def _named(items: list[str], total: int) -> str:
@@ -124,8 +133,13 @@ def validate(folder: Path, jobs: int = 1) -> dict[str, Any]:
         If the dataset is not there or its manifest is damaged.
     """
     folder = Path(folder)
+    # Files may have changed since this process looked at them last.
+    _open.cache_clear()
+    _LAST.clear()
     raw = RawSet(folder)
     about = raw.about
+    if missing := [key for key in _NEEDED if key not in about]:
+        raise DataError(f"{folder / ABOUT}: lacks {', '.join(missing)}; delete {folder} and fetch the dataset again")
     problems: list[str] = []
     warnings: list[str] = []
     if sha256_file(folder / MANIFEST) != about["manifest_sha256"]:
@@ -136,11 +150,10 @@ def validate(folder: Path, jobs: int = 1) -> dict[str, Any]:
         problems.append(str(error))
         splits = []
 
-    references = raw.references()
     paired = about["kind"] == "full_reference"
+    references = raw.references() if paired else {}
     listed: set[int] = set()
-    digests: Counter[bytes] = Counter()
-    first_of: dict[bytes, str] = {}
+    first_of: dict[str, str] = {}
     duplicates: list[str] = []
     sizes: Counter[str] = Counter()
     depths: Counter[str] = Counter()
@@ -161,15 +174,12 @@ def validate(folder: Path, jobs: int = 1) -> dict[str, Any]:
     ):
         rows += 1
         # Hashes of names: 10^5 of them are a few megabytes.
-        listed.add(hash(row.image.partition(SEPARATOR)[0]))
+        listed.add(hash(row.image))
         sizes[f"{row.width}x{row.height}"] += 1
         depths[f"{row.bit_depth} bit {'gray' if row.grayscale else 'colour'}"] += 1
-        digest = bytes.fromhex(row.sha256)[:12]
-        digests[digest] += 1
-        if digests[digest] > 1:
-            duplicates.append(f"{row.image} = {first_of[digest]}")
-        else:
-            first_of[digest] = row.image
+        digest = row.sha256[:24]
+        if (first := first_of.setdefault(digest, row.image)) != row.image:
+            duplicates.append(f"{row.image} = {first}")
         if result.problem:
             problems.append(result.problem)
         if row.score == row.score and row.distortion != REFERENCE:

@@ -25,7 +25,7 @@ from causaliqa.tables import quality
 
 #: Subsets by provenance, for datasets that state it.
 SUBSETS = {"real_exact": ("real", "exact"), "near_resynth": ("near", "resynth")}
-#: A distortion with fewer images gets no row of its own.
+#: A distortion or provenance with fewer images gets no row of its own.
 SMALLEST_TYPE = 10
 _NAME = ["method", "setting", "labels", "model", "seed"]
 #: Columns of the table.
@@ -49,7 +49,7 @@ def _groups(images: pd.DataFrame) -> list[tuple[str, str, np.ndarray]]:
     if (images["provenance"] != "").any():
         for name, kinds in SUBSETS.items():
             chosen = np.flatnonzero(images["provenance"].isin(kinds))
-            if 0 < len(chosen) < len(images):
+            if SMALLEST_TYPE <= len(chosen) < len(images):
                 groups.append((name, "", chosen))
     if images["distortion"].nunique() > 1:
         for kind, rows in images.groupby("distortion", sort=True):

@@ -27,7 +27,7 @@ def decode(content: bytes, name: str, rules: ImageRules, max_pixels: int) -> Dec
     from PIL.BmpImagePlugin import BmpImageFile
 
     with BmpImageFile(io.BytesIO(content)) as image:
-        values, mode = np.array(image), image.mode
+        values, mode = np.asarray(image).copy(), image.mode
     if mode == "1":
         return Decoded(values.astype(np.uint8) * np.uint8(255))
     if mode == "RGBA":

@@ -61,7 +61,7 @@ def decode(content: bytes, name: str, rules: ImageRules, max_pixels: int) -> Dec
     turned = exif_orientation(header.exif, name, rules.exif == "ignore")
     with jpeg_factory(io.BytesIO(content)) as image:
         check_frames(name, getattr(image, "n_frames", 1))
-        values, mode = np.array(image), image.mode
+        values, mode = np.asarray(image).copy(), image.mode
     if mode == "CMYK":
         # Pillow takes all files for Adobe's, which store 255 - ink; others store ink.
         values = ink_to_rgb(name, values if header.adobe else 255 - values, rules)

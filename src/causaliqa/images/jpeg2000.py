@@ -143,7 +143,7 @@ def decode(content: bytes, name: str, rules: ImageRules, max_pixels: int) -> Dec
         from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
         with Jpeg2KImageFile(io.BytesIO(codestream)) as image:
-            values = np.array(image)
+            values = np.asarray(image).copy()
         # Pillow moves the bits to the top of its container.
         values = values >> values.dtype.type(8 * values.dtype.itemsize - precision)
     data_range = None if precision in (8, 16) else float(2**precision - 1)

@@ -112,7 +112,7 @@ def _load(content: bytes, byte_order: str = "") -> np.ndarray:
     with PngImageFile(io.BytesIO(content)) as image:
         if byte_order:
             image.tile = [tile._replace(args=f"{image.mode};16{byte_order}") for tile in image.tile]
-        return np.array(image)
+        return np.asarray(image).copy()
 
 
 def encode_png(stimulus: np.ndarray) -> bytes:

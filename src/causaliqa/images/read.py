@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from PIL import ImageFile
+
 from causaliqa.errors import DataError
 from causaliqa.images.rules import ImageRules
 from causaliqa.images.source import MAX_PIXELS, SourceImage, finish
@@ -78,6 +80,8 @@ def decode_image(
     if (module := _format(content)) is None:
         known = "PNG, TIFF, BMP, JPEG, JPEG 2000, WebP, PGM, PPM, DICOM"
         raise DataError(f"{name}: not a readable image (none of {known}); replace the file or convert it to one")
+    # Another package may have switched on that missing pixels are left gray.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         decoded = importlib.import_module(f"causaliqa.images.{module}").decode(content, name, rules, max_pixels)
         return finish(name, decoded, rules)

@@ -262,7 +262,7 @@ def _by_pillow(tags: Directory, name: str, photometric: int, layout: _Layout) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about other tags
         image = TiffImageFile(io.BytesIO(bytes(content)))
-        values, mode = np.array(image), image.mode
+        values, mode = np.asarray(image).copy(), image.mode
     if mode == "1":
         return values.astype(np.uint8) * np.uint8(255)
     if mode not in ("L", "RGB"):

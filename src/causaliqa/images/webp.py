@@ -37,7 +37,7 @@ def decode(content: bytes, name: str, rules: ImageRules, max_pixels: int) -> Dec
 
     with WebPImageFile(io.BytesIO(content)) as image:
         check_frames(name, image.n_frames)
-        values, mode, exif = np.array(image), image.mode, image.info.get("exif")
+        values, mode, exif = np.asarray(image).copy(), image.mode, image.info.get("exif")
     turned = exif_orientation(exif, name, rules.exif == "ignore")
     if mode == "RGBA":
         return Decoded(values[..., :3], values[..., 3], orientation=turned)
