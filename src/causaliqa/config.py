@@ -24,7 +24,7 @@ Weight = Annotated[float, Field(ge=0)]
 
 def _distinct(values: list[Any]) -> list[Any]:
     if repeated := {value for value in values if values.count(value) > 1}:
-        raise ValueError(f"{', '.join(map(str, sorted(repeated)))} stands there more than once")
+        raise ValueError(f"{', '.join(map(str, sorted(repeated)))} stands there more than once; name it once")
     return values
 
 
@@ -392,9 +392,9 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
+        raise ConfigError(f"{path}: no such file; check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+        raise ConfigError(f"{path}: not valid YAML ({' '.join(str(error).split())}); correct it there") from None
 
 
 def load_params(path: Path, *presets: Path) -> Params:

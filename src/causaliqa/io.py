@@ -29,7 +29,7 @@ def _explain(error: OSError, path: Path) -> CausalIQAError:
         return CausalIQAError(f"{path}: the disk is full; free some space and run the same command again")
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return CausalIQAError(f"{path}: not writable ({error.strerror}); choose another folder or fix its permissions")
-    return CausalIQAError(f"{path}: cannot be written ({error.strerror or error})")
+    return CausalIQAError(f"{path}: cannot be written ({error.strerror or error}); check the path and the disk")
 
 
 @contextlib.contextmanager

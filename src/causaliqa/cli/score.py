@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".jp2"}
+from causaliqa.datasets.names import IMAGE_SUFFIXES
 
 
 def _pairs(reference: Path, distorted: list[Path]) -> Iterator[tuple[Path, Path]]:
@@ -39,9 +39,9 @@ def _pairs(reference: Path, distorted: list[Path]) -> Iterator[tuple[Path, Path]
 def _images(folder: Path) -> list[Path]:
     from causaliqa.errors import DataError
 
-    found = sorted(item for item in folder.iterdir() if item.suffix.lower() in _SUFFIXES)
+    found = sorted(item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
-        raise DataError(f"{folder}: holds no image ({', '.join(sorted(_SUFFIXES))})")
+        raise DataError(f"{folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     return found
 
 
@@ -73,7 +73,9 @@ def score(
     projection: Annotated[str | None, typer.Option(help="norm, pc1 or mahalanobis; default: the metric's own.")] = None,
     data_range: Annotated[
         float | None,
-        typer.Option(min=1, help="Stored value that means white; default: full range of the file's bit depth."),
+        typer.Option(
+            min=1e-12, help="Stored value that means white; default: what the file says, or its bit depth's full range."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead of lines.")] = False,
 ) -> None:

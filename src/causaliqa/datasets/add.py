@@ -53,7 +53,7 @@ def add_local(
         If the folder or its table cannot be read, or lists no image.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name):
-        raise ConfigError(f"{name!r}: names of datasets are lower-case letters, digits and _")
+        raise ConfigError(f"{name!r}: names of datasets are lower-case letters, digits and _; choose another name")
     if name in load_registry(registry):
         raise ConfigError(f"{registry}: {name!r} is there already; choose another name or edit the entry")
     if table is not None and higher_is_better is None:
@@ -74,8 +74,10 @@ def add_local(
     if references + scored == 0:
         raise DataError(f"{folder}: no image found; images end in {', '.join(IMAGE_SUFFIXES)}")
     text = registry.read_text(encoding="utf-8")
+    if not load_registry(registry):
+        text = ""  # an empty mapping is written {}, which nothing can be appended to
     block = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=116)
-    write_text(registry, text.rstrip("\n") + "\n" + block)
+    write_text(registry, (text.rstrip("\n") + "\n" if text else "") + block)
     key = {"pristine": "datasets", "full_reference": "labelled", "blind": "blind"}[dataset.kind]
     lines = [f"{name}: added to {registry}: {references} references, {scored} images with a score"]
     if missing:

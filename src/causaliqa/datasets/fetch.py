@@ -315,7 +315,7 @@ def _bring(name: str, dataset: DownloadedDataset, folder: Path, places: Places) 
             _strip_common_folder(alone)
         shutil.copytree(alone, target, dirs_exist_ok=True, copy_function=shutil.move)
         shutil.rmtree(alone)
-    if several:
+    if several and not any(archive.into for archive in dataset.archives):
         _strip_common_folder(folder)
 
 

@@ -182,11 +182,11 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Dataset]:
     """
     values = read_yaml(path)
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: must map dataset names to entries")
+        raise ConfigError(f"{path}: must map dataset names to entries; correct the file")
     registry = {}
     for name, entry in values.items():
         if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", str(name)):
-            raise ConfigError(f"{path}: {name}: names of datasets are lower-case letters, digits and _")
+            raise ConfigError(f"{path}: {name}: names of datasets are lower-case letters, digits and _; rename it")
         try:
             registry[str(name)] = _ADAPTER.validate_python(entry)
         except ValidationError as error:
@@ -194,7 +194,7 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Dataset]:
             # The tag of the union (bundled, download, local) is no key of the file.
             location = [part for part in first["loc"] if part not in ("bundled", "download", "local")]
             where = ".".join(str(part) for part in (name, *location))
-            raise ConfigError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+            raise ConfigError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; correct the entry") from None
     return registry
 
 

@@ -199,7 +199,7 @@ def _check_disjoint(split: Split, source: str) -> None:
             if unit in seen:
                 raise DataError(
                     f"{source}: split {split.name}: {unit!r} is both in {seen[unit]} and in {part}; "
-                    "a split by reference must not share contents, or test scores are optimistic"
+                    "a split by reference must not share contents, or test scores are optimistic: divide it anew"
                 )
             seen[unit] = part
 
@@ -231,7 +231,7 @@ def import_splits(
         except (OSError, ValueError, EOFError, MemoryError) as error:
             raise DataError(f"{path}: not a readable .npy array of numbers ({error}); download it again") from None
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu" or values.ndim not in (1, 2):
-            raise DataError(f"{path}: must hold whole numbers in one row a split")
+            raise DataError(f"{path}: must hold whole numbers in one row a split; save them so")
         if bad := values[(values < 0) | (values >= len(images))].tolist():
             raise DataError(
                 f"{path}: names image {bad[0]}, the order has {len(images)} images (from 0); "
@@ -239,7 +239,7 @@ def import_splits(
             )
         loaded[part] = list(np.atleast_2d(values))
     if "train" not in loaded or "test" not in loaded:
-        raise DataError("published splits need at least train and test")
+        raise DataError("published splits need at least train and test; give a file for each")
     if len({len(rows) for rows in loaded.values()}) != 1:
         sizes = ", ".join(f"{part} {len(rows)}" for part, rows in loaded.items())
         raise DataError(f"the parts have different numbers of splits: {sizes}; take arrays of one release")
@@ -287,7 +287,7 @@ def published_splits(
         try:
             names = [line.strip() for line in order.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{order}: not a readable list of images ({error})") from None
+            raise DataError(f"{order}: not a readable list of images ({error}); give a text file with a name a line") from None
         if unknown := [name for name in names if name.lower() not in content]:
             raise DataError(
                 f"{order}: {len(unknown)} images are not in {folder}, the first is {unknown[0]}; "

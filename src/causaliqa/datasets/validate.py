@@ -79,9 +79,16 @@ def _check(folder: Path, job: _Job) -> _Result:
         height, width = image.values.shape[:2]
         found = (width, height, image.bit_depth, image.values.ndim == 2)
         if found != (row.width, row.height, row.bit_depth, row.grayscale):
-            return _Result(f"{row.image}: is {found}, its row says otherwise (width, height, bits, gray)", np.nan)
+            return _Result(
+                f"{row.image}: is {found}, its row says otherwise (width, height, bits, gray); fetch the dataset again",
+                np.nan,
+            )
         if float(image.values.max()) > row.data_range:
-            return _Result(f"{row.image}: a pixel lies above its data range {row.data_range:g}", np.nan)
+            return _Result(
+                f"{row.image}: a pixel lies above its data range {row.data_range:g}; "
+                "correct image_rules.data_range in the registry and fetch the dataset again",
+                np.nan,
+            )
     except DataError as error:
         return _Result(str(error), np.nan)
     if job.reference is None:
@@ -91,7 +98,9 @@ def _check(folder: Path, job: _Job) -> _Result:
     except DataError:  # found at the reference's own row
         return _Result("", np.nan)
     if first.shape[:2] != second.shape[:2]:
-        return _Result(f"{row.image}: differs in size from its reference {row.reference}", np.nan)
+        return _Result(
+            f"{row.image}: differs in size from its reference {row.reference}; fetch the dataset again", np.nan
+        )
     if first.ndim != second.ndim:
         first, second = as_rgb(first), as_rgb(second)
     data_range = max(row.data_range, job.reference.data_range)
@@ -143,7 +152,10 @@ def validate(folder: Path, jobs: int = 1) -> dict[str, Any]:
     problems: list[str] = []
     warnings: list[str] = []
     if sha256_file(folder / MANIFEST) != about["manifest_sha256"]:
-        problems.append(f"{MANIFEST} is not the one that was written with dataset.json")
+        problems.append(
+            f"{folder / MANIFEST}: is not the one that was written with {ABOUT}; "
+            f"delete {folder} and fetch the dataset again"
+        )
     try:
         splits = read_splits(folder / SPLITS)
     except DataError as error:
@@ -193,17 +205,25 @@ def validate(folder: Path, jobs: int = 1) -> dict[str, Any]:
         name for name in _files(folder) if name.lower().endswith(IMAGE_SUFFIXES) and hash(name) not in listed
     )
     if duplicates:
-        warnings.append(f"{len(duplicates)} files are copies of others: {_named(duplicates, len(duplicates))}")
+        warnings.append(
+            f"{len(duplicates)} files are copies of others: {_named(duplicates, len(duplicates))}; "
+            "check whether the labels mean the right files"
+        )
     if unlisted:
-        warnings.append(f"{len(unlisted)} images have no row (no label): {_named(unlisted, len(unlisted))}")
+        warnings.append(
+            f"{len(unlisted)} images have no row (no label): {_named(unlisted, len(unlisted))}; "
+            "add them to the label file, or leave them: no method is judged on them"
+        )
     for what, number in about["skipped"].items():
-        warnings.append(f"{number} listed images were left out: {what.replace('_', ' ')}")
+        warnings.append(f"{number} listed images were left out: {what.replace('_', ' ')}; complete the copy")
     for what, expected in about["expected"].items():
         if (found := about["counts"].get(what, 0)) != expected:
-            warnings.append(f"{what}: {found} found, the registry says {expected}")
+            warnings.append(f"{what}: {found} found, the registry says {expected}; complete the copy")
     low, high = (about["labels"] or {}).get("range") or (-np.inf, np.inf)
     if outside := sum(not low <= score <= high for score in scores):
-        warnings.append(f"{outside} scores lie outside the declared range [{low:g}, {high:g}]")
+        warnings.append(
+            f"{outside} scores lie outside the declared range [{low:g}, {high:g}]; check labels.range in the registry"
+        )
     agreement = _agreement(types, provenance, about["psnr_srcc"])
     whole = agreement[0]["srcc"] if agreement else None
     if whole is not None and whole < REVERSED and agreement[0]["n"] >= REVERSED_IMAGES:
@@ -327,5 +347,5 @@ def require_valid(result: dict[str, Any]) -> None:
     """
     if result["problems"]:
         raise CausalIQAError(
-            f"{result['dataset']}: {len(result['problems'])} problems, the first: {result['problems'][0]}"
+            f"{result['dataset']}: {len(result['problems'])} problem(s), the first: {result['problems'][0]}"
         )

@@ -64,9 +64,9 @@ def read_image(path: Path, rules: ImageRules | None = None, max_pixels: int = MA
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: no such image") from None
+        raise DataError(f"{path}: no such image; check the path") from None
     except IsADirectoryError:
-        raise DataError(f"{path}: is a folder, not an image") from None
+        raise DataError(f"{path}: is a folder, not an image; name a file in it") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the file's permissions") from None
     return decode_image(content, str(path), rules, max_pixels)
