@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from causaliqa.config import Fetch
 from causaliqa.datasets.fetch import fetch_dataset
-from causaliqa.datasets.registry import load_registry
+from causaliqa.datasets.registry import BundledDataset, load_registry
 from causaliqa.degradations.build import prepare_reference, read_manifest
 from causaliqa.degradations.measure import pyramid, pyramid_distance
 from causaliqa.degradations.registry import LEVELS, TYPES, applicable, degrade, strength_of
@@ -24,8 +25,8 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray
     folder = tmp_path_factory.mktemp("raw")
     found = {}
     for name, dataset in load_registry(ROOT / "data" / "registry.yaml").items():
-        if dataset.source == "bundled":
-            fetch_dataset(name, dataset, folder / name)
+        if isinstance(dataset, BundledDataset):
+            fetch_dataset(name, dataset, folder / name, Fetch(datasets=[name]))
             for row in read_manifest(folder / name):
                 found[row.reference] = prepare_reference(row, 256)
     return found

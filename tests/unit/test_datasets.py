@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from causaliqa.datasets import fetch, registry, shards
+from causaliqa.config import Fetch
+from causaliqa.datasets import fetch, raw, registry, shards
 from causaliqa.errors import ConfigError, DataError
 from causaliqa.images import read_image
 from causaliqa.io import sha256_file, write_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
+PARAMS = Fetch(datasets=["any"])
 
 
 def entry(**changes: object) -> dict[str, object]:
@@ -41,8 +43,8 @@ def test_the_default_preset_has_enough_domains_and_references() -> None:
 def test_fetch_is_complete_and_byte_identical(name: str, tmp_path: Path) -> None:
     dataset = registry.find_dataset(name, ROOT / "data/registry.yaml")
     for copy in ("a", "b"):
-        fetch.fetch_dataset(name, dataset, tmp_path / copy)
-    manifest = fetch.read_raw_manifest(tmp_path / "a")
+        fetch.fetch_dataset(name, dataset, tmp_path / copy, PARAMS)
+    manifest = raw.read_raw_manifest(tmp_path / "a")
     assert sorted(manifest["reference"]) == sorted(image.name for image in dataset.images)
     for row in manifest.itertuples():
         path = tmp_path / "a" / str(row.image)
@@ -55,26 +57,30 @@ def test_fetch_is_complete_and_byte_identical(name: str, tmp_path: Path) -> None
 
 
 def test_a_13_bit_ct_slice_keeps_its_depth(tmp_path: Path) -> None:
-    fetch.fetch_dataset("m", registry.find_dataset("bundled_medical", ROOT / "data/registry.yaml"), tmp_path / "m")
+    medical = registry.find_dataset("bundled_medical", ROOT / "data/registry.yaml")
+    fetch.fetch_dataset("m", medical, tmp_path / "m", PARAMS)
     values = read_image(tmp_path / "m/images/ct_head.png").values
     assert values.dtype == np.uint16
     assert len(np.unique(values)) > 256
 
 
 def test_a_changed_package_file_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    bad = registry.Dataset.model_validate(entry(sha256="0" * 64))
+    bad = registry.BundledDataset.model_validate(entry(sha256="0" * 64))
     with pytest.raises(
         DataError, match=r"skimage/data/camera\.png: sha256 is b0793d2adda0\.\.\., the registry says 000000"
     ):
-        fetch.fetch_dataset("x", bad, tmp_path / "x")
+        fetch.fetch_dataset("x", bad, tmp_path / "x", PARAMS)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_package_or_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"package no_such_package .* is not installed"):
-        fetch.fetch_dataset("x", registry.Dataset.model_validate(entry(package="no_such_package")), tmp_path / "x")
-    with pytest.raises(DataError, match=r"skimage/data/none\.png is missing"):
-        fetch.fetch_dataset("x", registry.Dataset.model_validate(entry(path="data/none.png")), tmp_path / "x")
+    for changes, message in (
+        ({"package": "no_such_package"}, r"package no_such_package .* is not installed"),
+        ({"path": "data/none.png"}, r"skimage/data/none\.png is missing"),
+    ):
+        bad = registry.BundledDataset.model_validate(entry(**changes))
+        with pytest.raises(DataError, match=message):
+            fetch.fetch_dataset("x", bad, tmp_path / "x", PARAMS)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +126,10 @@ def stored(folder: Path) -> shards.DegradedSet:
 def test_shards_give_back_what_was_stored(tmp_path: Path) -> None:
     item = stored(tmp_path)
     pairs = list(item.pairs("a"))
-    assert [image for image, _, _ in pairs] == ["a/reference/0", "a/jpeg/1"]
-    assert np.array_equal(pairs[0][1], pairs[0][2])
-    assert not np.array_equal(pairs[1][1], pairs[1][2])
+    assert [pair.image for pair in pairs] == ["a/reference/0", "a/jpeg/1"]
+    assert [pair.data_range for pair in pairs] == [255, 255]
+    assert np.array_equal(pairs[0].reference, pairs[0].distorted)
+    assert not np.array_equal(pairs[1].reference, pairs[1].distorted)
 
 
 def test_damaged_shards_are_named(tmp_path: Path) -> None:

@@ -239,7 +239,11 @@ def test_bad_input_leaves_nothing_behind(raw: Path, tmp_path: Path) -> None:
         ("reference", "../up", "must be made of"),
         ("grayscale", "perhaps", "must be True or False"),
         ("grayscale", "True", "is colour, its manifest says otherwise"),
-        ("data_range", "wide", "must be a number"),
+        (
+            "data_range",
+            "wide",
+            r"manifest\.csv: line 2: could not convert string to float: 'wide'; delete .* and fetch",
+        ),
     ],
 )
 def test_bad_manifest_is_named(column: str, value: str, text: str, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_the_metric_file_gives_the_scores_of_the_stage(trained: Path, metric_fil
     for projection in ("pc1", "norm", "mahalanobis"):
         metric = causaliqa.load_metric(metric_file, projection)
         rows = table[table["method"] == f"disentangle-{projection}"].set_index("image")
-        for image, x, y in stored.pairs("e"):
+        for image, x, y, _ in stored.pairs("e"):
             if "/reference/" not in image:
                 assert float(metric(to_tensor(x), to_tensor(y))) == pytest.approx(rows.loc[image, "score"], rel=1e-4)
 

@@ -164,6 +164,15 @@ def fetch_section(wildcards):
     ).model_dump_json()
 
 
+def own_files(wildcards):
+    """Input function: the table of a dataset that lies in a folder of the user's; editing it fetches it anew."""
+    entry = read_yaml(Path("data/registry.yaml")).get(wildcards.dataset) or {}
+    if entry.get("source") != "local":
+        return []
+    table = (entry.get("options") or {}).get("table", "labels.csv")
+    return [path for path in [Path(entry["folder"], table)] if path.is_file()]
+
+
 def registry_entry(wildcards):
     """The registry's entry of one dataset: editing another entry does not fetch this one again."""
     return json.dumps(read_yaml(Path("data/registry.yaml")).get(wildcards.dataset))

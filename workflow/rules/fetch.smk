@@ -5,6 +5,7 @@ rule fetch:
     input:
         # An edit of the registry fetches only the datasets whose entry changed: see params.
         registry=ancient("data/registry.yaml"),
+        own=own_files,
         code=stage_code("fetch"),
     output:
         manifest="data/raw/{dataset}/manifest.csv",

@@ -13,6 +13,10 @@ import numpy as np
 
 from causaliqa.baselines.arrays import check_pair
 
+#: PSNR in a score table is at most this. Identical images have an infinite one, which no correlation survives; at
+#: 100 dB one byte in 150,000 differs by one.
+PSNR_CAP_DB = 100.0
+
 
 def psnr(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
     """Return the peak signal-to-noise ratio in dB.

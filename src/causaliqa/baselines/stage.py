@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from causaliqa.baselines.psnr import PSNR_CAP_DB
 from causaliqa.baselines.registry import Metric, get_all
 from causaliqa.datasets.names import REFERENCE
 from causaliqa.datasets.pairs import open_pairs
@@ -22,9 +23,6 @@ from causaliqa.tables import SCORE_COLUMNS, quality, score_table, write_scores
 if TYPE_CHECKING:
     from causaliqa.config import Baselines
 
-#: PSNR in a score table is at most this. Identical images have an infinite one, which no correlation survives; at
-#: 100 dB one byte in 150,000 differs by one.
-PSNR_CAP_DB = 100.0
 #: Method name and setting of the pseudo-MOS.
 CONSENSUS = "consensus"
 _IMAGE_COLUMNS = ["dataset", "image", "reference", "distortion", "level"]

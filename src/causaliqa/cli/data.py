@@ -151,7 +151,8 @@ def verify_dataset(
     names: Annotated[list[str] | None, typer.Argument(help="Fetched datasets; default: all that are here.")] = None,
     root: _Root = ROOT,
     page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page (HTML) with histograms and PSNR plots too.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with histograms and PSNR plots too: .html, or .md for docs."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON, one line a dataset.")] = False,
     jobs: Jobs = 1,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gzip
-import importlib.util
-import io
 import shutil
 import sys
 from collections import Counter
@@ -19,18 +16,19 @@ import numpy as np
 
 from causaliqa.config import Fetch
 from causaliqa.datasets.archives import Limits, is_archive, open_members, unpack
+from causaliqa.datasets.bundled import bundled_rows
 from causaliqa.datasets.download import lock, mirror_from_environment, obtain
 from causaliqa.datasets.names import IMAGE_SUFFIXES, REFERENCE, content_name
 from causaliqa.datasets.pack import PACK_BYTES, write_packs
 from causaliqa.datasets.raw import ABOUT, IMAGES, MANIFEST, SPLITS, RawRow, write_manifest
 from causaliqa.datasets.readers import read_layout
 from causaliqa.datasets.readers.base import Row
-from causaliqa.datasets.registry import BundledDataset, BundledImage, Dataset, DownloadedDataset, LocalDataset
+from causaliqa.datasets.registry import BundledDataset, Dataset, DownloadedDataset, LocalDataset
 from causaliqa.datasets.splits import make_splits, splits_document
-from causaliqa.errors import CausalIQAError, DataError
-from causaliqa.images import SourceImage, decode_image, encode_png
+from causaliqa.errors import CausalIQAError, ConfigError, DataError
+from causaliqa.images import decode_image
 from causaliqa.images.rules import ImageRules
-from causaliqa.io import atomic_directory, sha256_bytes, sha256_file, write_bytes, write_json
+from causaliqa.io import atomic_directory, sha256_bytes, sha256_file, write_json
 from causaliqa.parallel import ordered_map
 from causaliqa.progress import progress
 
@@ -52,73 +50,6 @@ class Places:
     downloads: Path = DOWNLOADS
     record: Path = RECORD
     mirror: str | None = field(default_factory=mirror_from_environment)
-
-
-# --- images inside installed packages -------------------------------------------------------------------------------
-
-
-def packaged_file(image: BundledImage) -> Path:
-    """Return where the installed package holds the file.
-
-    Raises
-    ------
-    DataError
-        If the package or the file is missing.
-    """
-    spec = importlib.util.find_spec(image.package)
-    if spec is None or spec.origin is None:
-        raise DataError(f"package {image.package} (image {image.name}) is not installed; install requirements.lock")
-    path = Path(spec.origin).parent / image.path
-    if not path.is_file():
-        raise DataError(
-            f"{image.package}/{image.path} is missing from the installed package; install requirements.lock"
-        )
-    return path
-
-
-def _decode(image: BundledImage, content: bytes) -> tuple[SourceImage, int]:
-    """Return the image and the stored value that means full scale."""
-    name = f"{image.package}/{image.path}"
-    if image.format == "image":
-        source = decode_image(content, name)
-        return source, 2**source.bit_depth - 1
-    assert image.window is not None
-    lower, upper = image.window
-    if image.format == "dicom":
-        import pydicom
-
-        try:
-            values = pydicom.dcmread(io.BytesIO(content)).pixel_array
-        except Exception as error:  # pydicom and its decoders raise many types on corrupt input
-            raise DataError(f"{name}: not a readable DICOM file ({error}); install requirements.lock") from None
-    else:
-        values = np.frombuffer(gzip.decompress(content), dtype=">u2").reshape(256, 256)
-    if values.ndim != 2:
-        raise DataError(f"{name}: holds an array of shape {values.shape}, not one gray slice")
-    clipped = np.clip(values.astype(np.int64), lower, upper) - lower
-    return SourceImage(clipped.astype(np.uint16), 16), upper - lower
-
-
-def _bundled_rows(name: str, dataset: BundledDataset, folder: Path) -> Iterator[RawRow]:
-    for image in sorted(dataset.images, key=lambda item: item.name):
-        path = packaged_file(image)
-        content = path.read_bytes()
-        if (found := sha256_bytes(content)) != image.sha256:
-            raise DataError(
-                f"{image.package}/{image.path}: sha256 is {found[:12]}..., "
-                f"the registry says {image.sha256[:12]}...; install the versions of requirements.lock"
-            )
-        source, data_range = _decode(image, content)
-        encoded = encode_png(source.values)
-        target = f"{IMAGES}/{image.name}.png"
-        write_bytes(folder / target, encoded)
-        height, width = source.values.shape[:2]
-        yield RawRow(
-            dataset=name, domain=dataset.domain, image=target, reference=image.name, distortion=REFERENCE, level=0,
-            score=float("nan"), score_std=float("nan"), provenance="", grayscale=source.values.ndim == 2,
-            bit_depth=source.bit_depth, data_range=data_range, width=width, height=height, licence=image.licence,
-            source=f"{image.package}/{image.path}: {image.origin}", sha256=sha256_bytes(encoded),
-        )  # fmt: skip
 
 
 # --- published layouts ----------------------------------------------------------------------------------------------
@@ -379,6 +310,8 @@ def _lasting_names(name: str, folder: Path, out: Path) -> Iterator[None]:
         text, images = str(error), str(folder / IMAGES)
         if isinstance(error, DataError):
             text = text.replace(f"{images}/", f"{name}: ").replace(images, name)
+        elif isinstance(error, ConfigError):
+            text = f"{name}: {text}"
         raise type(error)(text.replace(str(folder), str(out))) from error.__cause__
 
 
@@ -407,7 +340,7 @@ def fetch_dataset(
         (folder / IMAGES).mkdir()
         scan: _Scan | None = None
         if isinstance(dataset, BundledDataset):
-            count = write_manifest(folder / MANIFEST, _bundled_rows(name, dataset, folder))
+            count = write_manifest(folder / MANIFEST, bundled_rows(name, dataset, folder))
         elif isinstance(dataset, LocalDataset):
             if not dataset.folder.is_dir():
                 raise DataError(f"{name}: {dataset.folder}: no such folder; correct its folder in the registry")

@@ -43,7 +43,6 @@ def write_packs(folder: Path, prefix: str, members: Iterable[tuple[str, bytes]])
     def flush() -> None:
         if group:
             columns = [pa.array([name for name, _ in group]), pa.array([content for _, content in group], pa.binary())]
-            # Encoded images do not shrink further.
             writer.write_table(pa.table(columns, schema=schema), row_group_size=_GROUP)
             group.clear()
 
@@ -55,7 +54,10 @@ def write_packs(folder: Path, prefix: str, members: Iterable[tuple[str, bytes]])
                 writer, count, size, number = None, 0, 0, number + 1
             file = f"pack-{number:05d}.parquet"
             if writer is None:
-                writer = pq.ParquetWriter(target / file, schema, compression="none", use_dictionary=False)
+                # Encoded images do not shrink further, and the least and greatest of them need not stand twice.
+                writer = pq.ParquetWriter(
+                    target / file, schema, compression="none", use_dictionary=False, write_statistics=False
+                )
             group.append((name, content))
             count, size = count + 1, size + len(content)
             if len(group) == _GROUP:

@@ -194,7 +194,9 @@ def load_registry(path: Path = REGISTRY) -> dict[str, Dataset]:
             # The tag of the union (bundled, download, local) is no key of the file.
             location = [part for part in first["loc"] if part not in ("bundled", "download", "local")]
             where = ".".join(str(part) for part in (name, *location))
-            raise ConfigError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; correct the entry") from None
+            raise ConfigError(
+                f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; correct the entry"
+            ) from None
     return registry
 
 

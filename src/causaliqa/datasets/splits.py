@@ -287,7 +287,9 @@ def published_splits(
         try:
             names = [line.strip() for line in order.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{order}: not a readable list of images ({error}); give a text file with a name a line") from None
+            raise DataError(
+                f"{order}: not a readable list of images ({error}); give a text file with a name a line"
+            ) from None
         if unknown := [name for name in names if name.lower() not in content]:
             raise DataError(
                 f"{order}: {len(unknown)} images are not in {folder}, the first is {unknown[0]}; "

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from causaliqa.baselines.psnr import psnr
-from causaliqa.baselines.stage import PSNR_CAP_DB
+from causaliqa.baselines.psnr import PSNR_CAP_DB, psnr
 from causaliqa.datasets.names import IMAGE_SUFFIXES, REFERENCE
 from causaliqa.datasets.raw import ABOUT, IMAGES, MANIFEST, SPLITS, RawRow, RawSet
 from causaliqa.datasets.splits import read_splits
@@ -347,5 +346,5 @@ def require_valid(result: dict[str, Any]) -> None:
     """
     if result["problems"]:
         raise CausalIQAError(
-            f"{result['dataset']}: {len(result['problems'])} problem(s), the first: {result['problems'][0]}"
+            f"{result['dataset']}: {len(result['problems'])} problems, the first: {result['problems'][0]}"
         )

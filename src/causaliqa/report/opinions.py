@@ -39,7 +39,6 @@ def validation_table(results: Sequence[dict[str, Any]]) -> pd.DataFrame:
                 "left out": sum(result["skipped"].values()),
                 "duplicates": result["duplicates"],
                 "unlisted": result["unlisted"],
-                "warnings": len(result["warnings"]),
             }
         )
     return pd.DataFrame(rows)
