@@ -69,15 +69,37 @@ def test_the_page_is_one_file_that_opens_offline(results: list[dict[str, Any]], 
     assert "<img" not in (tmp_path / "pool.html").read_text()
 
 
+def test_the_page_for_docs_has_its_figures_beside_it(results: list[dict[str, Any]], tmp_path: Path) -> None:
+    write_page(tmp_path / "validation.md", results)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "validation-scored.png", "validation-scores.png", "validation.md",
+    ]  # fmt: skip
+    text = (tmp_path / "validation.md").read_text()
+    assert re.findall(r"\]\((.*?)\)", text) == ["validation-scores.png", "validation-scored.png"]
+    assert (tmp_path / "validation-scored.png").read_bytes() == render(psnr_by_distortion(results[0]), "png", 110)
+    assert "`causaliqa data verify scored blind pool --page validation.md`" in text
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    assert [row[:5] for row in rows] == [
+        ["dataset", "kind", "domain", "references", "scored"],
+        ["---"] * 5,
+        ["scored", "full reference", "texture", "4", "23"],
+        ["blind", "blind", "texture", "0", "6"],
+        ["pool", "pristine", "texture", "1", "0"],
+    ]
+    assert len({len(row) for row in rows}) == 1
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "# Datasets, verified", "## scored", "## blind", "## pool",
+    ]  # fmt: skip
+
+
 def test_tables_of_validations(results: list[dict[str, Any]], tmp_path: Path) -> None:
     table = validation_table(results).set_index("dataset")
     assert table.loc["scored"].to_dict() == {
         "kind": "full reference", "domain": "texture", "references": 4, "scored": 23, "types": 2,
         "labels": "mos, higher better", "bits": "8 bit colour", "left out": 1, "duplicates": 0, "unlisted": 0,
-        "warnings": 1,
     }  # fmt: skip
     assert (table.loc["pool", "labels"], table.loc["blind", "types"]) == ("", 1)
-    assert warnings_text(results) == "- **scored**: 1 listed images were left out: missing image"
+    assert warnings_text(results) == "- **scored**: 1 listed images were left out: missing image; complete the copy"
     assert warnings_text(results[1:]) == "Nothing looked wrong."
     psnr = psnr_table(results)
     assert list(psnr["name"]) == ["all", "blur", "white_noise"]

@@ -145,4 +145,6 @@ def test_snakemake_plans_every_preset(preset: Path, tmp_path: Path) -> None:
     models = len(params.pretrain.scenarios) * len(params.pretrain.variants) * len(params.base.seeds)
     rows = [line.split() for line in done.said.splitlines()]
     assert ["pretrain", str(models)] in rows
-    assert ["embed", str(models * len(params.fetch.datasets))] in rows
+    judged = len(params.fetch.datasets) + len(params.fetch.labelled)
+    assert ["embed", str(models * judged)] in rows
+    assert ["fetch", str(judged + len(params.fetch.blind))] in rows

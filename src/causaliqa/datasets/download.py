@@ -169,9 +169,9 @@ def _read_records(record: Path) -> dict[str, _Recorded]:
         return {}
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = "".join(f"{part}: " for part in first["loc"])
         raise DataError(
-            f"{record}: not a record of checksums ({where}: {first['msg']}); restore it from version control"
+            f"{record}: not a record of checksums ({where}{first['msg']}); restore it from version control"
         ) from None
     except OSError as error:
         raise DataError(f"{record}: cannot be read ({error.strerror}); fix its permissions") from error

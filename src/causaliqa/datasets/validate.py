@@ -315,7 +315,7 @@ def summary(result: dict[str, Any]) -> list[str]:
             f"mean {scores['mean']:g}; {bars(result['histogram']['counts'])}"
         )
     if result["psnr"]:
-        lines.append("  SRCC of PSNR with the scores (larger is better in both); published values in brackets:")
+        lines.append("  SRCC of PSNR with the scores (larger is better in both); in brackets: published for the whole set:")
         for row in result["psnr"]:
             value = "  n/a" if row["srcc"] is None else f"{row['srcc']:6.3f}"
             known = f"  [{row['published']:.3f}]" if row["published"] is not None else ""
