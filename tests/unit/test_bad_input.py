@@ -552,7 +552,7 @@ def _(folder: Path) -> None:
     "Pixels are transparent",
     DataError,
     "^…/a.png: has transparent pixels; composite it .* image_rules.alpha",
-    "a",
+    "a.png",
 )
 def _(folder: Path) -> None:
     image(folder, "a.png", encode(Image.new("RGBA", (8, 8), (1, 2, 3, 4))))
@@ -1059,7 +1059,7 @@ def _(folder: Path) -> None:
     "A published split names an image that does not exist",
     DataError,
     "names image 7, the order has 2.*; give",
-    "npy",
+    "test.npy",
 )
 def _(folder: Path) -> None:
     for part, number in (("train", 0), ("test", 7)):

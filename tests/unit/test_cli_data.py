@@ -106,7 +106,7 @@ def test_show(project: Path, tmp_path: Path) -> None:
 
 
 def test_fetch_and_verify(project: Path) -> None:
-    said = run("data", "fetch", "mine", "pool", "--jobs", 2).stdout.splitlines()
+    said = run("data", "fetch", "mine", "pool").stdout.splitlines()
     assert said == [
         "mine: 28 images in data/raw/mine; check them: causaliqa data verify mine",
         "pool: 2 images in data/raw/pool; check them: causaliqa data verify pool",
@@ -119,7 +119,7 @@ def test_fetch_and_verify(project: Path) -> None:
     text = run("data", "verify").stdout
     assert text.count("\n  valid\n") == 2
     assert text.index("mine: Toy") < text.index("pool: Pool")
-    lines = run("data", "verify", "pool", "mine", "--json", "--jobs", 2).stdout.splitlines()
+    lines = run("data", "verify", "pool", "mine", "--json").stdout.splitlines()
     results = [json.loads(line) for line in lines if line.startswith("{")]
     assert [(result["dataset"], result["rows"]) for result in results] == [("pool", 2), ("mine", 28)]
 
