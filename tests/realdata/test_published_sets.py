@@ -65,7 +65,7 @@ def test_a_set_is_fetched_whole_and_valid(sets: Sets, name: str) -> None:
         assert result["found"]["distorted"] == entry.counts.distorted  # type: ignore[union-attr]
 
 
-# SRCC of PSNR on the whole databases; the copies here hold 18 of 25 and 15 of 29 contents. Those of LIVE are from Sheikh,
+# SRCC of PSNR on the whole sets; the copies hold 18 of 25 and 15 of 29 contents. Those of LIVE are from Sheikh,
 # Sabir, Bovik (TIP 2006), on the first release's DMOS: the realigned ones order a type differently.
 WHOLE = {
     ("tid2013_partial", "quantization_noise"): 0.883,

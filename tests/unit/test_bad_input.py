@@ -662,7 +662,7 @@ def _(folder: Path) -> None:
     GROUP,
     "A label has no image",
     DataError,
-    "^toy: 1 listed images are not there: dist/r0_1.png; complete the copy, or",
+    "^toy: listed images that are not there: 1 (dist/r0_1.png; complete the copy, or",
 )
 def _(folder: Path) -> None:
     made = own(folder)
@@ -671,7 +671,10 @@ def _(folder: Path) -> None:
 
 
 @case(
-    GROUP, "A reference is missing", DataError, "^toy: 3 listed images are not there: ref1.png, the reference ref1 of"
+    GROUP,
+    "A reference is missing",
+    DataError,
+    "^toy: listed images that are not there: 3 (ref1.png, the reference ref1 of",
 )
 def _(folder: Path) -> None:
     made = own(folder)
@@ -962,7 +965,7 @@ GROUP = "Fetched datasets and splits"
     GROUP,
     "The manifest was edited",
     Printed,
-    "^toy: 1 problems, the first: …/fetched/toy/manifest.csv: is not the one that was written with .*; delete",
+    "^toy: problems: 1, the first: …/fetched/toy/manifest.csv: is not the one that was written with .*; delete",
 )
 def _(folder: Path) -> None:
     path = fetched(folder) / "manifest.csv"
@@ -995,7 +998,10 @@ def _(folder: Path) -> None:
 
 
 @case(
-    GROUP, "An image was deleted", CausalIQAError, "^toy: 1 problems, the first: .*dist/r0_1.png: no such image; delete"
+    GROUP,
+    "An image was deleted",
+    CausalIQAError,
+    "^toy: problems: 1, the first: .*dist/r0_1.png: no such image; delete",
 )
 def _(folder: Path) -> None:
     made = fetched(folder)

@@ -148,11 +148,11 @@ def test_what_cannot_be_verified_or_fetched(project: Path, capsys: pytest.Captur
 
 def test_fetch_may_leave_missing_images_out(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "own/dist/r0_1.png").unlink()
-    assert "1 listed images are not there: dist/r0_1.png" in failing(capsys, "data", "fetch", "mine")
+    assert "listed images that are not there: 1 (dist/r0_1.png" in failing(capsys, "data", "fetch", "mine")
     result = run("data", "fetch", "mine", "--on-missing", "skip")
     assert "mine: left out: 1 missing image" in result.stderr
     assert "mine: 27 images in data/raw/mine" in result.stdout
-    assert "  warning     1 listed images were left out: missing image" in run("data", "verify", "mine").stdout
+    assert "  warning     listed images that were left out (missing image): 1" in run("data", "verify", "mine").stdout
 
 
 def test_add(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +208,7 @@ def test_the_pipelines_verbs(project: Path, capsys: pytest.CaptureFixture[str]) 
     assert (project / "out/again.json").read_bytes() == (project / "out/mine.json").read_bytes()
     (project / "out/pool/images/a.png").unlink()
     message = failing(capsys, "validate", "out/pool", "--out", "out/pool.json")
-    assert message.startswith("pool: 1 problems, the first: out/pool/images/a.png: no such image")
+    assert message.startswith("pool: problems: 1, the first: out/pool/images/a.png: no such image")
     assert not (project / "out/pool.json").exists()
     message = failing(capsys, "fetch", "mine", "--out", "out/x", "--params", '{"datasets": ["a"], "labeled": []}')
     assert message.startswith("--params: labeled: unknown key in the top level; did you mean 'labelled'?")

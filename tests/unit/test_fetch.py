@@ -339,7 +339,7 @@ def test_a_missing_image_stops_or_is_counted(own: Path, tmp_path: Path, capsys: 
         (own / f"dist/{name}.png").unlink()
     with pytest.raises(
         DataError,
-        match=r"^toy: 4 listed images are not there: dist/r0_1\.png, dist/r0_2\.png, dist/r1_1\.png and 1 more;",
+        match=r"^toy: listed images that are not there: 4 (dist/r0_1\.png, dist/r0_2\.png, dist/r1_1\.png and 1 more;",
     ) as caught:
         fetched(tmp_path, entry(own))
     assert "fetch.on_missing: skip" in str(caught.value)
@@ -355,7 +355,7 @@ def test_a_missing_image_stops_or_is_counted(own: Path, tmp_path: Path, capsys: 
 def test_a_missing_reference_takes_its_images_along(own: Path, tmp_path: Path) -> None:
     (own / "ref2.png").unlink()
     with pytest.raises(
-        DataError, match=r"3 listed images are not there: ref2\.png, the reference ref2 of dist/r2_1\.png"
+        DataError, match=r"listed images that are not there: 3 (ref2\.png, the reference ref2 of dist/r2_1\.png"
     ):
         fetched(tmp_path, entry(own))
     folder, about = fetched(tmp_path, entry(own), on_missing="skip")
@@ -646,3 +646,15 @@ def test_bundled_sets_need_no_places(tmp_path: Path) -> None:
     about = fetch_dataset("t", bundled, tmp_path / "t", Fetch(datasets=["t"]), places=places)
     assert (about["rows"], about["counts"]["references"], about["labels"]) == (3, 3, None)
     assert not (tmp_path / "downloads").exists()
+
+
+def test_archives_must_not_overwrite_each_other(tmp_path: Path) -> None:
+    from causaliqa.datasets.fetch import _move_new
+
+    for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
+        (tmp_path / name).write_text(text)
+    _move_new(str(tmp_path / "a"), str(tmp_path / "target"))
+    _move_new(str(tmp_path / "b"), str(tmp_path / "target"))
+    with pytest.raises(DataError, match="target: two archives hold this file with different content; unpack one"):
+        _move_new(str(tmp_path / "c"), str(tmp_path / "target"))
+    assert (tmp_path / "target").read_text() == "1"

@@ -62,7 +62,7 @@ def test_the_page_is_one_file_that_opens_offline(results: list[dict[str, Any]], 
     assert [page.index(f"<h2>{name}</h2>") for name in ("scored", "blind", "pool")] == sorted(
         page.index(f"<h2>{name}</h2>") for name in ("scored", "blind", "pool")
     )
-    assert "1 listed images were left out: missing image" in page
+    assert "listed images that were left out (missing image): 1" in page
     write_page(tmp_path / "again.html", results)
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "page.html").read_bytes()
     write_page(tmp_path / "pool.html", results[2:])
@@ -99,7 +99,9 @@ def test_tables_of_validations(results: list[dict[str, Any]], tmp_path: Path) ->
         "labels": "mos, higher better", "bits": "8 bit colour", "left out": 1, "duplicates": 0, "unlisted": 0,
     }  # fmt: skip
     assert (table.loc["pool", "labels"], table.loc["blind", "types"]) == ("", 1)
-    assert warnings_text(results) == "- **scored**: 1 listed images were left out: missing image; complete the copy"
+    assert (
+        warnings_text(results) == "- **scored**: listed images that were left out (missing image): 1; complete the copy"
+    )
     assert warnings_text(results[1:]) == "Nothing looked wrong."
     psnr = psnr_table(results)
     assert list(psnr["name"]) == ["all", "blur", "white_noise"]

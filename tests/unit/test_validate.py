@@ -112,7 +112,7 @@ def test_a_deleted_file(toy: Path) -> None:
     found = validate(toy)
     (problem,) = found["problems"]
     assert "images/dist/r0_1.png: no such image; delete" in problem
-    with pytest.raises(CausalIQAError, match=r"^toy: 1 problems, the first: .*r0_1\.png: no such image"):
+    with pytest.raises(CausalIQAError, match=r"^toy: problems: 1, the first: .*r0_1\.png: no such image"):
         require_valid(found)
 
 
@@ -249,7 +249,7 @@ def test_what_was_left_out_and_what_is_expected(tmp_path: Path) -> None:
     folder, _ = fetched(tmp_path, values, on_missing="skip")
     found = validate(folder)
     assert found["warnings"] == [
-        "1 listed images were left out: missing image; complete the copy",
+        "listed images that were left out (missing image): 1; complete the copy",
         "distorted: 5 found, the registry says 6; complete the copy",
     ]
     assert found["problems"] == []

@@ -79,7 +79,10 @@ def test_use_writes_block_style_and_keeps_the_comment(folder: Path, capsys: pyte
     assert parse_params(yaml.safe_load(text), "params.yaml") == expected
     assert "config/ci.yaml laid over it" in capsys.readouterr().out
     assert call("config", "use", "nothing") == 1
-    assert "config/nothing.yaml: no such preset; known are benchmark, ci, cross_domain, paper" in capsys.readouterr().err
+    known = "known are benchmark, ci, cross_domain, paper"
+    assert f"config/nothing.yaml: no such preset; {known}" in capsys.readouterr().err
+        "config/nothing.yaml: no such preset; known are benchmark, ci, cross_domain, paper" in capsys.readouterr().err
+    )
     assert (folder / "params.yaml").read_text() == text
 
 

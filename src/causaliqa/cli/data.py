@@ -31,7 +31,10 @@ def _how(dataset: Dataset) -> str:
         return "bundled"
     if isinstance(dataset, LocalDataset):
         return "folder"
-    return "download" if all(archive.urls for archive in dataset.archives) else "by hand"
+    if all(archive.urls for archive in dataset.archives):
+        return "download"
+    steps = [archive.manual or "" for archive in dataset.archives if not archive.urls]
+    return "mirror" if all("CAUSALIQA_MIRROR" in text for text in steps) else "by hand"
 
 
 def _size(dataset: Dataset) -> str:

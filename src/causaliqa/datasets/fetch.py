@@ -156,7 +156,7 @@ class _Scan:
         if missing and not self.skip:
             shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
             raise DataError(
-                f"{self.name}: {len(missing)} listed images are not there: {shown}; complete the copy, or set "
+                f"{self.name}: listed images that are not there: {len(missing)} ({shown}); complete the copy, or set "
                 "fetch.on_missing: skip to leave them out (their number then stands in every table)"
             )
         if not seen:
@@ -244,10 +244,17 @@ def _bring(name: str, dataset: DownloadedDataset, folder: Path, places: Places) 
         unpack(path, alone)
         if not several or archive.into:
             _strip_common_folder(alone)
-        shutil.copytree(alone, target, dirs_exist_ok=True, copy_function=shutil.move)
+        shutil.copytree(alone, target, dirs_exist_ok=True, copy_function=_move_new)
         shutil.rmtree(alone)
     if several and not any(archive.into for archive in dataset.archives):
         _strip_common_folder(folder)
+
+
+def _move_new(source: str, target: str) -> None:
+    """Move a file to a place where no other file is: archives of one dataset must not overwrite each other."""
+    if Path(target).exists() and sha256_file(Path(source)) != sha256_file(Path(target)):
+        raise DataError(f"{target}: two archives hold this file with different content; unpack one elsewhere with into")
+    shutil.move(source, target)
 
 
 def _packed_rows(name: str, dataset: DownloadedDataset, folder: Path, places: Places, scan: _Scan) -> Iterator[RawRow]:

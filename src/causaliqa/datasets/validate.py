@@ -20,7 +20,6 @@ from causaliqa.datasets.names import IMAGE_SUFFIXES, REFERENCE
 from causaliqa.datasets.raw import ABOUT, IMAGES, MANIFEST, SPLITS, RawRow, RawSet
 from causaliqa.datasets.splits import read_splits
 from causaliqa.errors import CausalIQAError, DataError
-from causaliqa.evaluate.correlation import srcc
 from causaliqa.images import SourceImage, as_rgb
 from causaliqa.io import sha256_file
 from causaliqa.parallel import ordered_map
@@ -205,23 +204,23 @@ def validate(folder: Path, jobs: int = 1) -> dict[str, Any]:
     )
     if duplicates:
         warnings.append(
-            f"{len(duplicates)} files are copies of others: {_named(duplicates, len(duplicates))}; "
+            f"files that are copies of others: {len(duplicates)} ({_named(duplicates, len(duplicates))}); "
             "check whether the labels mean the right files"
         )
     if unlisted:
         warnings.append(
-            f"{len(unlisted)} images have no row (no label): {_named(unlisted, len(unlisted))}; "
+            f"images without a row (no label): {len(unlisted)} ({_named(unlisted, len(unlisted))}); "
             "add them to the label file, or leave them: no method is judged on them"
         )
     for what, number in about["skipped"].items():
-        warnings.append(f"{number} listed images were left out: {what.replace('_', ' ')}; complete the copy")
+        warnings.append(f"listed images that were left out ({what.replace('_', ' ')}): {number}; complete the copy")
     for what, expected in about["expected"].items():
         if (found := about["counts"].get(what, 0)) != expected:
             warnings.append(f"{what}: {found} found, the registry says {expected}; complete the copy")
     low, high = (about["labels"] or {}).get("range") or (-np.inf, np.inf)
     if outside := sum(not low <= score <= high for score in scores):
         warnings.append(
-            f"{outside} scores lie outside the declared range [{low:g}, {high:g}]; check labels.range in the registry"
+            f"scores outside the declared range [{low:g}, {high:g}]: {outside}; check labels.range in the registry"
         )
     agreement = _agreement(types, provenance, about["psnr_srcc"])
     whole = agreement[0]["srcc"] if agreement else None
@@ -274,6 +273,7 @@ def _agreement(
     published: dict[str, float],
 ) -> list[dict[str, Any]]:
     """Return the SRCC of PSNR over everything, by provenance and by distortion."""
+    from causaliqa.evaluate.correlation import srcc  # SciPy is heavy, and no process that reads images needs it
 
     def row(group: str, name: str, x: list[float], y: list[float]) -> dict[str, Any]:
         value = srcc(np.asarray(x), np.asarray(y)) if len(x) > 2 else float("nan")
@@ -315,7 +315,7 @@ def summary(result: dict[str, Any]) -> list[str]:
             f"mean {scores['mean']:g}; {bars(result['histogram']['counts'])}"
         )
     if result["psnr"]:
-        lines.append("  SRCC of PSNR with the scores (larger is better in both); in brackets: published for the whole set:")
+        lines.append("  SRCC of PSNR with the scores (both oriented); in brackets: published for the whole set:")
         for row in result["psnr"]:
             value = "  n/a" if row["srcc"] is None else f"{row['srcc']:6.3f}"
             known = f"  [{row['published']:.3f}]" if row["published"] is not None else ""
@@ -346,5 +346,5 @@ def require_valid(result: dict[str, Any]) -> None:
     """
     if result["problems"]:
         raise CausalIQAError(
-            f"{result['dataset']}: {len(result['problems'])} problems, the first: {result['problems'][0]}"
+            f"{result['dataset']}: problems: {len(result['problems'])}, the first: {result['problems'][0]}"
         )

@@ -1,4 +1,4 @@
-"""The domain in which decoded images are compared: locally normalised opponent bands.
+"""The domain in which decoded images are compared: opponent bands weighted by local amplitude.
 
 People notice structure relative to its surround and hardly mind slow shifts of level or colour. Decoded images are
 therefore compared after a Laplacian pyramid and divisive normalisation (after Laparra, Balle, Berardino, Simoncelli,
