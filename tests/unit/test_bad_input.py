@@ -662,7 +662,7 @@ def _(folder: Path) -> None:
     GROUP,
     "A label has no image",
     DataError,
-    "^toy: listed images that are not there: 1 (dist/r0_1.png; complete the copy, or",
+    r"^toy: listed images that are not there: 1 \(dist/r0_1.png\); complete the copy, or",
 )
 def _(folder: Path) -> None:
     made = own(folder)
@@ -674,7 +674,7 @@ def _(folder: Path) -> None:
     GROUP,
     "A reference is missing",
     DataError,
-    "^toy: listed images that are not there: 3 (ref1.png, the reference ref1 of",
+    r"^toy: listed images that are not there: 3 \(ref1.png, the reference ref1 of",
 )
 def _(folder: Path) -> None:
     made = own(folder)
@@ -691,7 +691,11 @@ def _(folder: Path) -> None:
 
 
 @case(
-    GROUP, "An image has no label", None, r"^1 images have no row \(no label\): images/dist/extra.png; add", "extra.png"
+    GROUP,
+    "An image has no label",
+    None,
+    r"^images without a row \(no label\): 1 \(images/dist/extra.png\); add",
+    "extra.png",
 )
 def _(folder: Path) -> list[str]:
     made = own(folder)
@@ -705,7 +709,7 @@ def _(folder: Path) -> list[str]:
     GROUP,
     "Two files are the same image",
     None,
-    "^1 files are copies of others: .*r0_2.png = images/.*; check",
+    r"^files that are copies of others: 1 \(.*r0_2.png = images/.*\); check",
     "r0_2.png",
 )
 def _(folder: Path) -> list[str]:
@@ -739,7 +743,7 @@ def _(folder: Path) -> list[str]:
     GROUP,
     "Scores lie outside the declared range",
     None,
-    "^4 scores lie outside the declared .*; check labels.range",
+    "^scores outside the declared range .*: 4; check labels.range",
     "scores",
 )
 def _(folder: Path) -> list[str]:

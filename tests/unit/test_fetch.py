@@ -339,7 +339,10 @@ def test_a_missing_image_stops_or_is_counted(own: Path, tmp_path: Path, capsys: 
         (own / f"dist/{name}.png").unlink()
     with pytest.raises(
         DataError,
-        match=r"^toy: listed images that are not there: 4 (dist/r0_1\.png, dist/r0_2\.png, dist/r1_1\.png and 1 more;",
+        match=(
+            r"^toy: listed images that are not there: 4 "
+            r"\(dist/r0_1\.png, dist/r0_2\.png, dist/r1_1\.png and 1 more\);"
+        ),
     ) as caught:
         fetched(tmp_path, entry(own))
     assert "fetch.on_missing: skip" in str(caught.value)
@@ -355,7 +358,7 @@ def test_a_missing_image_stops_or_is_counted(own: Path, tmp_path: Path, capsys: 
 def test_a_missing_reference_takes_its_images_along(own: Path, tmp_path: Path) -> None:
     (own / "ref2.png").unlink()
     with pytest.raises(
-        DataError, match=r"listed images that are not there: 3 (ref2\.png, the reference ref2 of dist/r2_1\.png"
+        DataError, match=r"listed images that are not there: 3 \(ref2\.png, the reference ref2 of dist/r2_1\.png"
     ):
         fetched(tmp_path, entry(own))
     folder, about = fetched(tmp_path, entry(own), on_missing="skip")

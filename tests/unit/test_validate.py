@@ -123,7 +123,7 @@ def test_a_file_that_nobody_lists_and_copies(toy: Path) -> None:
     found = validate(toy)
     assert found["problems"] == []
     assert found["unlisted"] == 2
-    start = "2 images have no row (no label): images/New.PNG, images/dist/new.png; "
+    start = "images without a row (no label): 2 (images/New.PNG, images/dist/new.png); "
     assert [text.startswith(start) for text in found["warnings"]] == [True]
 
 
@@ -135,8 +135,8 @@ def test_copies_of_one_image(tmp_path: Path) -> None:
     found = validate(folder)
     assert found["duplicates"] == 3
     assert found["warnings"] == [
-        "3 files are copies of others: images/dist/r0_2.png = images/dist/r0_1.png, "
-        "images/dist/r0_3.png = images/dist/r0_1.png, images/dist/r0_4.png = images/dist/r0_1.png; "
+        "files that are copies of others: 3 (images/dist/r0_2.png = images/dist/r0_1.png, "
+        "images/dist/r0_3.png = images/dist/r0_1.png, images/dist/r0_4.png = images/dist/r0_1.png); "
         "check whether the labels mean the right files"
     ]
     assert found["problems"] == []
@@ -178,7 +178,7 @@ def test_scores_outside_their_declared_range(tmp_path: Path) -> None:
     above = sum(row.score > 7.5 for row in RawSet(folder).rows())
     assert above == 3
     assert validate(folder)["warnings"] == [
-        "3 scores lie outside the declared range [0, 7.5]; check labels.range in the registry"
+        "scores outside the declared range [0, 7.5]: 3; check labels.range in the registry"
     ]
 
 
@@ -293,14 +293,14 @@ def test_the_summary_says_all_of_it(toy: Path) -> None:
     assert lines[0] == "toy: Toy (version 1, full_reference, texture)"
     assert lines[1] == ("  images      28: 4 references, 24 with a score, 2 distortion types; 1 sizes; 28 8 bit colour")
     assert lines[2].startswith("  scores      mos, higher is better: 2.4 to 8.3, mean ")
-    assert lines[3].startswith("  SRCC of PSNR with the scores (larger is better in both); ")
+    assert lines[3].startswith("  SRCC of PSNR with the scores (both oriented); ")
     assert lines[4].split() == ["all", "24", f"{validate(toy)['psnr'][0]['srcc']:.3f}"]
     assert lines[-1] == "  valid"
     for path in (toy / "images/dist").iterdir():
         path.unlink()
     (toy / "images/new.png").write_bytes(png(picture(9)))
     lines = summary(validate(toy))
-    assert any(line.startswith("  warning     1 images have no row (no label): images/new.png; ") for line in lines)
+    assert any(line.startswith("  warning     images without a row (no label): 1 (images/new.png); ") for line in lines)
     assert sum(line.startswith("  PROBLEM     ") for line in lines) == 21
     assert lines[-2:] == ["  PROBLEM     and 4 more", "  NOT VALID"]
 

@@ -81,8 +81,6 @@ def test_use_writes_block_style_and_keeps_the_comment(folder: Path, capsys: pyte
     assert call("config", "use", "nothing") == 1
     known = "known are benchmark, ci, cross_domain, paper"
     assert f"config/nothing.yaml: no such preset; {known}" in capsys.readouterr().err
-        "config/nothing.yaml: no such preset; known are benchmark, ci, cross_domain, paper" in capsys.readouterr().err
-    )
     assert (folder / "params.yaml").read_text() == text
 
 
