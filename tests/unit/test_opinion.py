@@ -130,8 +130,7 @@ def test_the_table_is_complete_and_repeatable(toy: Path) -> None:
     assert set(table["dataset"]) == {"toy"}
     assert len(table) == 3 * 3 * len(TESTS)
     assert not table[["dataset", "subset", "distortion", "method", "test"]].duplicated().any()
-    variant = "toy panel; distortion=distortion, level=level, score_std=score_std, table=scores.csv"
-    assert set(table["variant"]) == {variant}
+    assert set(table["variant"]) == {"toy panel"}, "columns of a table are no variant"
     assert (table["n_skipped"] == 0).all()
     shuffled = scores.sample(frac=1, random_state=3)
     pd.testing.assert_frame_equal(evaluate_opinions([toy], shuffled, PARAMS), table)

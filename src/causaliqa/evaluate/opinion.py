@@ -39,7 +39,9 @@ OPINION_COLUMNS = [
 
 
 def _variant(about: dict[str, Any]) -> str:
-    options = ", ".join(f"{key}={value}" for key, value in sorted(about["options"].items()))
+    # A generic table's options name its columns; a published layout's choose among its variants.
+    chosen = {} if about["layout"] == "folder" else about["options"]
+    options = ", ".join(f"{key}={value}" for key, value in sorted(chosen.items()))
     return "; ".join(part for part in (about["labels"]["text"], options) if part)
 
 

@@ -69,8 +69,9 @@ def dvc_changes(root: Path) -> str:
         for reason in reasons:
             if isinstance(reason, dict):
                 for kind, items in reason.items():
-                    names = ", ".join(sorted(map(str, items)) if isinstance(items, dict) else [str(items)])
-                    parts.append(f"{kind}: {names}")
+                    names = sorted(map(str, items)) if isinstance(items, dict) else [str(items)]
+                    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                    parts.append(f"{kind}: {', '.join(names[:3])}{more}")
             else:
                 parts.append(str(reason))
         lines.append(f"{stage} ({'; '.join(parts)})")
