@@ -12,6 +12,11 @@ from causaliqa.figures.points import interval_text
 from causaliqa.io import read_json, read_parquet
 from causaliqa.report.prepare import label
 
+#: What stands in the place of tables in a run that has nothing to show in them.
+NO_SCORES = (
+    "No dataset with such scores is part of this run. Name some, for example "
+    "`snakemake --cores all --config 'fetch={labelled: [tid2013]}'`; docs/datasets.md lists them."
+)
 _ORDER = {"label_free": 0, "baseline": 1, "pseudo_mos": 2}
 
 
@@ -114,4 +119,4 @@ def variants_text(table: pd.DataFrame) -> str:
         f"- **{row.dataset}** ({row.title}): {row.target}{', ' + str(row.variant) if row.variant else ''}"
         for row in rows.itertuples()
     ]
-    return "\n".join(lines) if lines else "No dataset with published scores is part of this run."
+    return "\n".join(lines) if lines else NO_SCORES
