@@ -197,7 +197,7 @@ def test_tables_by_distortion_and_of_variants(table: pd.DataFrame) -> None:
     assert variants_text(table).splitlines() == [
         "- **a** (A): mos", "- **b** (B): mos, five levels", "- **c** (C): exposure",
     ]  # fmt: skip
-    assert variants_text(table.iloc[:0]) .startswith("No dataset with such scores is part of this run. Name some")
+    assert variants_text(table.iloc[:0]).startswith("No dataset with such scores is part of this run. Name some")
 
 
 def test_methods_by_datasets_draws_each_value_and_interval(table: pd.DataFrame) -> None:
