@@ -14,7 +14,7 @@ from toy_datasets import BLIND, PRISTINE, blind_folder, entry, fetched, picture,
 
 from causaliqa.datasets.validate import validate
 from causaliqa.evaluate.opinion import OPINION_COLUMNS
-from causaliqa.figures.datasets import methods_by_datasets, psnr_by_distortion, score_histograms
+from causaliqa.figures.datasets import dataset_sizes, methods_by_datasets, psnr_by_distortion, score_histograms
 from causaliqa.figures.style import render
 from causaliqa.io import write_json, write_parquet
 from causaliqa.report.opinions import (
@@ -214,3 +214,13 @@ def test_methods_by_datasets_draws_each_value_and_interval(table: pd.DataFrame) 
     bars = {tuple(line.get_xdata()) for line in first.lines if len(line.get_xdata()) == 2}
     assert bars == {(row.low, row.high) for row in mine.itertuples() if np.isfinite(row.low)}
     assert "no dataset with published scores" in shown(methods_by_datasets(rows.iloc[:0], "SRCC"))
+
+
+def test_sizes_show_every_dataset(tmp_path: Path) -> None:
+    results = [
+        {"dataset": "pool", "found": {"references": 195, "distorted": 0}},
+        {"dataset": "scored", "found": {"references": 18, "distorted": 1077}},
+    ]
+    axes = dataset_sizes(results).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["pool", "scored"]
+    assert [bar.get_width() for bar in axes.patches] == [195, 18, 0, 1077]

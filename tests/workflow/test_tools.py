@@ -74,7 +74,7 @@ def test_record_refuses_what_is_not_made_or_not_its_own(finished: Project, tmp_p
     (project / "results" / "metrics.json").unlink()
     done = project.causaliqa("workflow", "record", ok=False)
     assert done.code == 1
-    assert "Snakemake would still run evaluate 1, report 2; run `snakemake` first" in done.said
+    assert "Snakemake would still run evaluate 1, report 3; run `snakemake` first" in done.said
     shutil.copy2(finished / "results" / "metrics.json", project / "results" / "metrics.json")
     stray = project / "results" / "pretrain" / "old" / "full" / "0" / "model.json"
     stray.parent.mkdir(parents=True)

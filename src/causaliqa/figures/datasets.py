@@ -45,6 +45,29 @@ def score_histograms(results: Sequence[dict[str, Any]]) -> Figure:
 
 
 @styled
+def dataset_sizes(results: Sequence[dict[str, Any]]) -> Figure:
+    """Draw how many references and scored images each dataset has, on a logarithmic axis."""
+    names = [str(result["dataset"]) for result in results]
+    figure = Figure(figsize=(7.2, 0.8 + 0.36 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(names))[::-1]
+    for key, text, colour, shift in (
+        ("references", "references", PALETTE[0], 0.18),
+        ("distorted", "images with a score", PALETTE[1], -0.18),
+    ):
+        counts = [int(result["found"][key]) for result in results]
+        bars = axes.barh(place + shift, counts, 0.34, color=colour, label=text)
+        axes.bar_label(bars, [f"{n:,}" if n else "" for n in counts], padding=3, fontsize=8)
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_yticks(place, names)
+    axes.margins(x=0.12)
+    axes.set_xlabel("images (logarithmic)")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 0.9 / (1 + len(names))), ncols=2)
+    plain_grid(axes, "x")
+    return figure
+
+
+@styled
 def psnr_by_distortion(result: dict[str, Any]) -> Figure:
     """Draw the SRCC of PSNR with one dataset's scores by distortion, and the published value where one is known."""
     rows = [row for row in result["psnr"] if row["srcc"] is not None]
