@@ -8,7 +8,12 @@ quality assessment", Signal Processing: Image Communication 61, 2018, 33-43. arX
 * Colour: in YIQ, a third map holds the mean similarity of I and Q, weighted by the mean of the two others, Section 2.3.
 * Score: weighted mean of the logistic function of the similarities, mapped back and squared, Eq. (9)-(10).
 
-Variant: that of the authors' code: C = 30, alpha = 4.2, one 2 x 2 block mean before, zeros outside the image.
+Variants, both with one 2 x 2 block mean before and zeros outside the image, as in the authors' code:
+
+* :func:`haarpsi`: C = 30 and alpha = 4.2, fitted to natural images by the authors;
+* :func:`haarpsi_med`: C = 5 and alpha = 4.9, fitted to chest X-ray and photoacoustic images by C. Karner et al.,
+  "Parameter choices in HaarPSI for IQA with medical images", ISBI 2025, arXiv:2410.24098. All else is equal. The
+  smaller C makes it more sensitive to weak structure.
 
 Range: [0, 1]; 1 for identical images. Higher is better. Symmetric. A pair whose channels are all equal is scored as
 gray, by two maps, so that a gray image and its RGB copy have one score; the authors' code would add a third map of ones
@@ -23,8 +28,8 @@ import numpy as np
 
 from causaliqa.baselines.arrays import block_mean, mix, prepare, similarity
 
-_C = 30.0
-_ALPHA = 4.2
+_C, _ALPHA = 30.0, 4.2
+_C_MED, _ALPHA_MED = 5.0, 4.9
 _Y = (0.299, 0.587, 0.114)
 _I = (0.596, -0.274, -0.322)
 _Q = (0.211, -0.523, 0.312)
@@ -65,10 +70,42 @@ def _chroma(image: np.ndarray) -> np.ndarray:
     return means
 
 
-def _logistic(values: np.ndarray) -> np.ndarray:
-    out = np.exp(values * -_ALPHA)
+def _logistic(values: np.ndarray, alpha: float) -> np.ndarray:
+    out = np.exp(values * -alpha)
     out += 1
     return np.divide(1.0, out, out=out)
+
+
+def _score(
+    reference: np.ndarray, distorted: np.ndarray, data_range: float, c: float, alpha: float, metric: str
+) -> float:
+    first, second = prepare(reference, distorted, data_range, metric=metric)
+    if first.ndim == 3 and all(np.array_equal(image[0], image[plane]) for image in (first, second) for plane in (1, 2)):
+        first, second = first[0], second[0]
+    colour = first.ndim == 3
+    first, second = block_mean(first, 2), block_mean(second, 2)
+
+    maps, weights = [], []
+    y_r, y_d = (first, second) if not colour else (mix(first, _Y), mix(second, _Y))
+    for levels_r, levels_d in zip(_haar(y_r), _haar(y_d), strict=True):
+        weights.append(np.maximum(levels_r[2], levels_d[2]))
+        maps.append(0.5 * (similarity(levels_r[0], levels_d[0], c) + similarity(levels_r[1], levels_d[1], c)))
+    if colour:
+        i_map = similarity(_chroma(mix(first, _I)), _chroma(mix(second, _I)), c)
+        q_map = similarity(_chroma(mix(first, _Q)), _chroma(mix(second, _Q)), c)
+        maps.append(0.5 * (i_map + q_map))
+        weights.append(0.5 * (weights[0] + weights[1]))
+
+    total = sum(float(weight.sum()) for weight in weights)
+    if total > 0:
+        mean = (
+            sum(float((_logistic(one, alpha) * weight).sum()) for one, weight in zip(maps, weights, strict=True))
+            / total
+        )
+    else:
+        mean = sum(float(_logistic(one, alpha).mean()) for one in maps) / len(maps)
+    # Rounding may leave the mean a last digit above the logistic function of 1.
+    return min(1.0, (math.log(mean / (1 - mean)) / alpha) ** 2)
 
 
 def haarpsi(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
@@ -84,27 +121,12 @@ def haarpsi(reference: np.ndarray, distorted: np.ndarray, *, data_range: float =
     DataError
         If the shapes differ or a pixel is NaN, infinite or out of range.
     """
-    first, second = prepare(reference, distorted, data_range, metric="HaarPSI")
-    if first.ndim == 3 and all(np.array_equal(image[0], image[c]) for image in (first, second) for c in (1, 2)):
-        first, second = first[0], second[0]
-    colour = first.ndim == 3
-    first, second = block_mean(first, 2), block_mean(second, 2)
+    return _score(reference, distorted, data_range, _C, _ALPHA, "HaarPSI")
 
-    maps, weights = [], []
-    y_r, y_d = (first, second) if not colour else (mix(first, _Y), mix(second, _Y))
-    for levels_r, levels_d in zip(_haar(y_r), _haar(y_d), strict=True):
-        weights.append(np.maximum(levels_r[2], levels_d[2]))
-        maps.append(0.5 * (similarity(levels_r[0], levels_d[0], _C) + similarity(levels_r[1], levels_d[1], _C)))
-    if colour:
-        i_map = similarity(_chroma(mix(first, _I)), _chroma(mix(second, _I)), _C)
-        q_map = similarity(_chroma(mix(first, _Q)), _chroma(mix(second, _Q)), _C)
-        maps.append(0.5 * (i_map + q_map))
-        weights.append(0.5 * (weights[0] + weights[1]))
 
-    total = sum(float(weight.sum()) for weight in weights)
-    if total > 0:
-        mean = sum(float((_logistic(one) * weight).sum()) for one, weight in zip(maps, weights, strict=True)) / total
-    else:
-        mean = sum(float(_logistic(one).mean()) for one in maps) / len(maps)
-    # Rounding may leave the mean a last digit above the logistic function of 1.
-    return min(1.0, (math.log(mean / (1 - mean)) / _ALPHA) ** 2)
+def haarpsi_med(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+    """Return the Haar wavelet-based perceptual similarity index with the constants for medical images, in [0, 1].
+
+    Higher is better. Parameters and errors are those of :func:`haarpsi`.
+    """
+    return _score(reference, distorted, data_range, _C_MED, _ALPHA_MED, "HaarPSI-MED")

@@ -10,12 +10,20 @@ from typing import Protocol
 
 import numpy as np
 
+from causaliqa.baselines.dss import dss
+from causaliqa.baselines.fsim import fsim, fsimc
 from causaliqa.baselines.gmsd import gmsd
-from causaliqa.baselines.haarpsi import haarpsi
+from causaliqa.baselines.haarpsi import haarpsi, haarpsi_med
+from causaliqa.baselines.iw_ssim import iw_ssim
 from causaliqa.baselines.mdsi import mdsi
+from causaliqa.baselines.ms_gmsd import ms_gmsd, ms_gmsdc
 from causaliqa.baselines.ms_ssim import ms_ssim
+from causaliqa.baselines.nlpd import nlpd
 from causaliqa.baselines.psnr import psnr
+from causaliqa.baselines.sr_sim import sr_sim
 from causaliqa.baselines.ssim import ssim, ssim_downsampled
+from causaliqa.baselines.vif import vif
+from causaliqa.baselines.vifp import vifp
 from causaliqa.baselines.vsi import vsi
 from causaliqa.errors import ConfigError
 
@@ -69,6 +77,11 @@ METRICS: dict[str, Metric] = {
             "Wang, Bovik, Sheikh, Simoncelli, TIP 2004",
         ),
         Metric("ms_ssim", "MS-SSIM", ms_ssim, True, (0.0, 1.0), _LUMA, "Wang, Simoncelli, Bovik, Asilomar 2003"),
+        Metric("iw_ssim", "IW-SSIM", iw_ssim, True, (0.0, 1.0), _LUMA, "Wang, Li, TIP 2011"),
+        Metric("nlpd", "NLPD", nlpd, False, (0.0, math.inf), _LUMA, "Laparra, Ballé, Berardino, Simoncelli, HVEI 2016"),
+        Metric("vif", "VIF", vif, True, (0.0, math.inf), _LUMA, "Sheikh, Bovik, TIP 2006, wavelet domain"),
+        Metric("ms_gmsd", "MS-GMSD", ms_gmsd, False, (0.0, 0.5), _LUMA, "Zhang, Sander, Bermak, ICASSP 2017"),
+        Metric("ms_gmsdc", "MS-GMSDc", ms_gmsdc, False, (0.0, 2.0), "YIQ", "Zhang, Sander, Bermak, ICASSP 2017"),
         Metric("gmsd", "GMSD", gmsd, False, (0.0, 0.5), _LUMA, "Xue, Zhang, Mou, Bovik, TIP 2014"),
         Metric(
             "mdsi",
@@ -82,6 +95,20 @@ METRICS: dict[str, Metric] = {
         Metric(
             "haarpsi", "HaarPSI", haarpsi, True, (0.0, 1.0), "YIQ", "Reisenhofer, Bosse, Kutyniok, Wiegand, SPIC 2018"
         ),
+        Metric(
+            "haarpsi_med",
+            "HaarPSI-MED",
+            haarpsi_med,
+            True,
+            (0.0, 1.0),
+            "YIQ",
+            "Karner, Gröhl, Selby, Babar, Beckford, Else et al., 2025",
+        ),
+        Metric("fsim", "FSIM", fsim, True, (0.0, 1.0), "luma of YIQ", "Zhang, Zhang, Mou, Zhang, TIP 2011"),
+        Metric("fsimc", "FSIMc", fsimc, True, (0.0, 1.0), "YIQ", "Zhang, Zhang, Mou, Zhang, TIP 2011"),
+        Metric("sr_sim", "SR-SIM", sr_sim, True, (-1.0, 1.0), _LUMA, "Zhang, Li, ICIP 2012"),
+        Metric("dss", "DSS", dss, True, (-0.25, 1.0), _LUMA, "Balanov, Schwartz, Moshe, Peleg, ICIP 2015"),
+        Metric("vifp", "VIFp", vifp, True, (0.0, math.inf), _LUMA, "Sheikh, Bovik, TIP 2006, pixel domain"),
         Metric("vsi", "VSI", vsi, True, (-1.0, 1.0), "LMN and CIELAB", "Zhang, Shen, Li, TIP 2014"),
     )
 }

@@ -32,7 +32,7 @@ _GAUSSIAN = np.exp(-(_OFFSETS**2) / (2 * 1.5**2))
 _GAUSSIAN /= _GAUSSIAN.sum()
 
 
-def _smooth(image: np.ndarray) -> np.ndarray:
+def smooth(image: np.ndarray) -> np.ndarray:
     """Return the Gaussian means of all windows inside (H, W): shape (H - 10, W - 10)."""
     # einsum over a view of the windows is two to three times as fast as scipy.ndimage, and needs no border.
     rows = np.einsum("ijk,k->ij", sliding_window_view(image, WINDOW, axis=0), _GAUSSIAN)
@@ -42,15 +42,15 @@ def _smooth(image: np.ndarray) -> np.ndarray:
 def moments(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Return the mean over windows of SSIM and of its contrast-structure factor, for gray (H, W) in [0, 255]."""
     # SSIM needs the two variances only as their sum: four filtered images instead of five.
-    mean_1, mean_2 = _smooth(first), _smooth(second)
+    mean_1, mean_2 = smooth(first), smooth(second)
     squares = mean_1 * mean_1
     squares += mean_2 * mean_2
     product = mean_1
     product *= mean_2
     energy = first * first
     energy += second * second
-    contrast = 2 * (_smooth(first * second) - product) + _C2
-    contrast /= _smooth(energy) - squares + _C2
+    contrast = 2 * (smooth(first * second) - product) + _C2
+    contrast /= smooth(energy) - squares + _C2
     product *= 2
     product += _C1
     squares += _C1

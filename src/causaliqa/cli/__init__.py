@@ -28,6 +28,7 @@ _VERBS = {
     "baselines": "baselines",
     "evaluate": "evaluate",
     "report": "report",
+    "audit": "audit",
 }
 _GROUPS = {"data": "data", "config": "config", "workflow": "workflow"}
 
