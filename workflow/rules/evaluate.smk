@@ -51,6 +51,7 @@ rule evaluate:
         fits="results/evaluate/fits.parquet",
         few_label="results/evaluate/few_label.parquet",
         opinions="results/evaluate/opinions.parquet",
+        comparisons="results/evaluate/comparisons.parquet",
         few_label_draws="results/evaluate/few_label_draws.parquet",
         run="results/evaluate/run.json",
         metrics="results/metrics.json",

@@ -19,6 +19,8 @@ from causaliqa.datasets.raw import ABOUT, read_raw_manifest
 from causaliqa.errors import DataError
 from causaliqa.evaluate import intervals
 from causaliqa.evaluate.agreement import Agreement
+from causaliqa.evaluate.comparison import COMPARISON_COLUMNS, compare
+from causaliqa.evaluate.paired import paired_scores
 from causaliqa.io import read_json
 from causaliqa.progress import progress
 from causaliqa.tables import quality
@@ -144,6 +146,40 @@ def _of_dataset(
                     }
                 )  # fmt: skip
     return rows
+
+
+def compare_opinions(folders: Sequence[Path], scores: pd.DataFrame, params: Evaluate) -> pd.DataFrame:
+    """Compare every two methods on every labelled dataset, paired by image.
+
+    Parameters
+    ----------
+    folders, scores : see :func:`evaluate_opinions`.
+
+    Returns
+    -------
+    DataFrame
+        :data:`causaliqa.evaluate.comparison.COMPARISON_COLUMNS` and ``subset, human``: all images, and those with
+        original and bit-exact stimuli where the copy states provenance. Corrected after Holm within a test.
+    """
+    parts = []
+    for folder in folders:
+        about = read_json(Path(folder) / ABOUT)
+        images = read_raw_manifest(folder).assign(dataset=about["name"])
+        given = scores[scores["setting"].isin(["baseline", "label_free", "pseudo_mos"])]
+        subsets = {"all": images}
+        if images["provenance"].isin(SUBSETS["near_resynth"]).any():
+            subsets["real_exact"] = images[images["provenance"].isin(SUBSETS["real_exact"])]
+        for subset, rows in subsets.items():
+            scored = rows[(rows["distortion"] != REFERENCE) & rows["score"].notna()]
+            if len(scored) < SMALLEST_TYPE or scored["score"].nunique() < 2:
+                continue
+            paired = paired_scores(given, scored, higher_is_better=bool(about["labels"]["higher_is_better"]))
+            if len(paired.methods) < 2:
+                continue
+            found = compare(paired, draws=params.bootstrap, confidence=params.confidence, seed=params.seed)
+            parts.append(found.assign(subset=subset, human=about["labels"]["kind"] != "exposure"))
+    columns = [*COMPARISON_COLUMNS, "subset", "human"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def opinion_metrics(table: pd.DataFrame) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from causaliqa.errors import DataError
 from causaliqa.evaluate import intervals
 from causaliqa.evaluate.agreement import Agreement
 from causaliqa.evaluate.correlation import LogisticFit, krcc, plcc, srcc
-from causaliqa.evaluate.opinion import evaluate_opinions, opinion_metrics
+from causaliqa.evaluate.opinion import compare_opinions, evaluate_opinions, opinion_metrics
 from causaliqa.evaluate.opinion_free import (
     IMPERCEPTIBLE,
     Ladders,
@@ -43,6 +43,7 @@ OUTPUTS = (
     "few_label.parquet",
     "few_label_draws.parquet",
     "opinions.parquet",
+    "comparisons.parquet",
     "run.json",
     "methods.csv",
     "severity.csv",
@@ -547,7 +548,9 @@ def run(
     known = {(dataset, image) for dataset, table in images.items() for image in table["image"]}
     table = read_scores(*scores)
     others = [table, read_scores(*labelled_scores)] if labelled_scores else [table]
-    opinions = evaluate_opinions(labelled, pd.concat(others, ignore_index=True), params)
+    joined = pd.concat(others, ignore_index=True)
+    opinions = evaluate_opinions(labelled, joined, params)
+    comparisons = compare_opinions(labelled, joined, params)
     table = table[pd.MultiIndex.from_frame(table[["dataset", "image"]]).isin(known)]
     votes = read_scores(*members)
     is_opinion = table["setting"].isin(["pseudo_mos", "mos"])
@@ -577,6 +580,7 @@ def run(
         write_parquet(folder / "few_label.parquet", few)
         write_parquet(folder / "few_label_draws.parquet", draws)
         write_parquet(folder / "opinions.parquet", opinions)
+        write_parquet(folder / "comparisons.parquet", comparisons)
         write_csv(folder / "opinions.csv", opinions[(opinions["subset"] == "all") & (opinions["distortion"] == "")])
         write_json(folder / "run.json", _run(subsets, params, kinds[0], scores, manifests, members))
         joint = ALL if len(subsets) > 1 else next(iter(subsets))

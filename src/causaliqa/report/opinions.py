@@ -75,6 +75,11 @@ def load_opinions(evaluate: Path | str) -> pd.DataFrame:
     return table.assign(label=names)
 
 
+def load_comparisons(evaluate: Path | str) -> pd.DataFrame:
+    """Read the paired comparisons of methods on labelled datasets."""
+    return read_parquet(Path(evaluate) / "comparisons.parquet")
+
+
 def of_test(table: pd.DataFrame, test: str, *, human: bool, subset: str = "all") -> pd.DataFrame:
     """Return one test's rows over whole datasets, label-free methods first, each group by its mean, best first."""
     rows = table[
