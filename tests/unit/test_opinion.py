@@ -17,7 +17,7 @@ from causaliqa.errors import DataError
 from causaliqa.evaluate import intervals
 from causaliqa.evaluate.agreement import TESTS, Agreement
 from causaliqa.evaluate.correlation import fit_logistic, krcc, plcc, srcc
-from causaliqa.evaluate.opinion import OPINION_COLUMNS, evaluate_opinions, opinion_metrics
+from causaliqa.evaluate.opinion import OPINION_COLUMNS, compare_opinions, evaluate_opinions, opinion_metrics
 from causaliqa.io import read_json, sha256_file, write_json
 from causaliqa.tables import score_table
 
@@ -254,3 +254,17 @@ def test_equal_opinions_order_nothing(tmp_path: Path) -> None:
     assert one(table)["value"] == 0
     assert one(table, test="krcc")["value"] == 0
     assert one(table, test="rmse")["value"] == 0
+
+
+def test_a_metric_that_is_both_baseline_and_member_counts_once(toy: Path) -> None:
+    # baselines.metrics and baselines.consensus may name the same metric: its rows then come from two files.
+    params = Evaluate(bootstrap=100)
+    scores = pd.concat([scores_of(toy), scores_of(toy, noise=3, method="other")], ignore_index=True)
+    twice = pd.concat([scores, scores[scores["method"] == "other"]], ignore_index=True)
+    for function in (evaluate_opinions, compare_opinions):
+        once = function([toy], scores, params)
+        assert len(once) > 0
+        pd.testing.assert_frame_equal(function([toy], twice, params), once)
+    changed = twice.assign(score=np.where(twice.index == len(twice) - 1, 99.0, twice["score"]))
+    with pytest.raises(DataError, match="two scores for image"):
+        evaluate_opinions([toy], changed, params)

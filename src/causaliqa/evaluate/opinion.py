@@ -40,6 +40,11 @@ OPINION_COLUMNS = [
 ]  # fmt: skip
 
 
+def _given(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that are judged; a metric that is both a baseline and a member of the consensus counts once."""
+    return scores[scores["setting"].isin(["baseline", "label_free", "pseudo_mos"])].drop_duplicates(ignore_index=True)
+
+
 def _variant(about: dict[str, Any]) -> str:
     # A generic table's options name its columns; a published layout's choose among its variants.
     chosen = {} if about["layout"] == "folder" else about["options"]
@@ -111,9 +116,7 @@ def _of_dataset(
     opinion = images["score"].to_numpy(dtype=np.float64) * (1.0 if about["labels"]["higher_is_better"] else -1.0)
     methods = [
         (dict(zip(_NAME, key, strict=True)), _aligned(part, images, f"{key[0]} on {name}"))
-        for key, part in scores[scores["setting"].isin(["baseline", "label_free", "pseudo_mos"])].groupby(
-            _NAME, sort=True
-        )
+        for key, part in _given(scores).groupby(_NAME, sort=True)
     ]
     groups = _groups(images)
     rows = []
@@ -162,10 +165,10 @@ def compare_opinions(folders: Sequence[Path], scores: pd.DataFrame, params: Eval
         original and bit-exact stimuli where the copy states provenance. Corrected after Holm within a test.
     """
     parts = []
+    given = _given(scores)
     for folder in folders:
         about = read_json(Path(folder) / ABOUT)
         images = read_raw_manifest(folder).assign(dataset=about["name"])
-        given = scores[scores["setting"].isin(["baseline", "label_free", "pseudo_mos"])]
         subsets = {"all": images}
         if images["provenance"].isin(SUBSETS["near_resynth"]).any():
             subsets["real_exact"] = images[images["provenance"].isin(SUBSETS["real_exact"])]

@@ -86,7 +86,7 @@ def psnr_by_distortion(result: dict[str, Any]) -> Figure:
     axes.set_yticks(range(len(rows)), [f"{row['name']} ({row['n']})" for row in reversed(rows)])
     axes.set_xlim(min(-0.05, *(row["srcc"] for row in rows)) - 0.02, 1.08)
     axes.set_xlabel("SRCC of PSNR with the scores; | published for the whole dataset")
-    axes.set_title(f"{result['dataset']}: {result['title']}", loc="left")
+    axes.set_title(result["dataset"], loc="left")
     plain_grid(axes, "x")
     return figure
 
