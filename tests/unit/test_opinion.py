@@ -227,7 +227,7 @@ def test_a_method_must_have_scored_every_image(toy: Path) -> None:
     ):
         evaluate_opinions([toy], scores[scores["image"] != "images/dist/r0_3.png"], PARAMS)
     with pytest.raises(DataError, match=r"^m on toy: two scores for image 'images/dist/r0_1\.png'"):
-        evaluate_opinions([toy], pd.concat([scores, scores.iloc[:1]]), PARAMS)
+        evaluate_opinions([toy], pd.concat([scores, scores.iloc[:1].assign(score=0.5)]), PARAMS)
     with pytest.raises(DataError, match="no method has scored toy; run stage baselines for it"):
         evaluate_opinions([toy], scores.assign(dataset="another"), PARAMS)
 
