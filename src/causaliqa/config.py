@@ -247,6 +247,18 @@ class Baselines(Section):
     )
 
 
+class PublishedScores(Section):
+    """A CSV of per-image scores that others have published: one row an image, one column a method."""
+
+    csv: str = Field(min_length=1, description="The file.")
+    higher_is_better: bool | dict[str, bool] = Field(
+        description="Polarity of all its methods, or by method; declared, never guessed."
+    )
+    image: str = Field("image", description="Column of image names, matched by their stems.")
+    opinion: str | None = Field("score_in_file", description="Column of opinions, which is not used; null: none.")
+    methods: list[str] | None = Field(None, description="Columns to take; null: all others.")
+
+
 class Evaluate(Section):
     """Stage evaluate: correlations, opinion-free tests, intervals."""
 
@@ -256,7 +268,29 @@ class Evaluate(Section):
         0.25, gt=0, lt=1, description="P-test: rank distance at which every consensus metric must agree."
     )
     preference_pairs: int = Field(20000, ge=100, description="P-test: pairs drawn at the most for each dataset.")
+    roc_pairs: int = Field(
+        200_000, ge=100, description="Krasula's analysis: pairs of images drawn at the most for each labelled set."
+    )
+    rank_averages: dict[str, Annotated[Names, Field(min_length=2)]] = Field(
+        default_factory=dict,
+        description="Name: scored metrics whose mean normalised rank within a dataset stands among the baselines.",
+    )
+    published: dict[str, PublishedScores] = Field(
+        default_factory=dict, description="Labelled dataset: published per-image scores that stand beside ours."
+    )
+    gmad: list[Annotated[list[str], Field(min_length=2, max_length=2)]] | None = Field(
+        None,
+        description="Pairs of methods that attack each other; null: a label-free one and MDSI, if both are there.",
+    )
     seed: int = Field(0, ge=0, description="Seed of bootstrap and pair draws.")
+
+    @field_validator("rank_averages")
+    @classmethod
+    def _names(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name, members in value.items():
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name) or name in members:
+                raise ValueError(f"{name!r}: use lower-case letters, digits and _, and no member's name")
+        return value
 
 
 class Report(Section):
