@@ -241,6 +241,7 @@ def _pool(sets: Sequence[tuple[Paired, np.ndarray]], confidence: float, limit: i
 def roc_analysis(
     sets: Sequence[tuple[Paired, np.ndarray]], *, confidence: float = 0.95, limit: int = 1_000_000,
     within_references: bool = False, correction: Correction = "holm", seed: int = 0,
+    analyses: Sequence[str] = ANALYSES,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Return AUCs of every method and their comparison.
 
@@ -254,6 +255,8 @@ def roc_analysis(
     within_references : keep only pairs of one reference, a task without the comparison across contents.
     correction : over pairs of methods, for each test.
     seed : of the draw of pairs.
+    analyses : some of :data:`ANALYSES`. Without errors of opinions (all 0) only ``better_worse`` can be asked: every
+        difference then counts.
 
     Returns
     -------
@@ -266,15 +269,18 @@ def roc_analysis(
     Raises
     ------
     DataError
-        If no pair is different or none is similar, or the methods of the datasets differ.
+        If no pair is different, or none is similar for the analysis that needs it, or the methods of the datasets
+        differ.
     ConfigError
-        As in :func:`opinion_pairs`.
+        As in :func:`opinion_pairs`; if an analysis is unknown.
     """
     if not sets:
         raise DataError("sets: no dataset; give at least one with the errors of its opinions")
+    if not analyses or (unknown := [name for name in analyses if name not in ANALYSES]):
+        raise ConfigError(f"analyses: {unknown[0] if analyses else 'none'!r}; choose some of {', '.join(ANALYSES)}")
     pool = _pool(sets, confidence, limit, seed, within_references)
     different = pool.order != 0
-    if different.all() or not different.any():
+    if (different.all() and ANALYSES[0] in analyses) or not different.any():
         what = "similar" if different.any() else "different"
         raise DataError(
             f"{pool.paired.dataset}: no pair of images is {what} in opinion; check the scale of the errors, "
@@ -290,12 +296,14 @@ def roc_analysis(
         (ANALYSES[0], absolute[:, different], absolute[:, ~different], near),
         (ANALYSES[1], signed, -signed, far),
     ):
+        if analysis not in analyses:
+            continue
         auc, over, under = delong(positive, negative)
         influence = _influence(over, (far[0], far[1]), references) + _influence(under, (ends[0], ends[1]), references)
         cases.append((analysis, auc, influence, delong_covariance(over, under)))
     right = (signed > 0).astype(np.float64)
     correct = right.mean(axis=1)
-    threshold = np.quantile(absolute[:, ~different], THRESHOLD, axis=1)
+    threshold = np.nan if different.all() else np.quantile(absolute[:, ~different], THRESHOLD, axis=1)
     quantile = float(stats.t.ppf((1.0 + confidence) / 2.0, references - 1)) if enough else float("nan")
     rows = []
     for analysis, auc, influence, delong_cov in cases:
@@ -320,7 +328,8 @@ def roc_analysis(
     parts = []
     if enough:
         influence = _influence(right, (far[0], far[1]), references)
-        for test, values, part in [(c[0], c[1], c[2]) for c in cases] + [("correct", correct, influence)]:
+        tests = [(c[0], c[1], c[2]) for c in cases]
+        for test, values, part in [*tests, ("correct", correct, influence)] if ANALYSES[1] in analyses else tests:
             parts.append(_compared(pool.paired, test, values, _over_references(part), references - 1, quantile))
     normal = float(stats.norm.ppf((1.0 + confidence) / 2.0))
     for analysis, auc, _, delong_cov in cases:
