@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from evaluation_data import make_world
+from labelled_data import labelled, method
 from scipy import stats
 
 from causaliqa.config import Evaluate
-from causaliqa.errors import DataError
+from causaliqa.errors import ConfigError, DataError
+from causaliqa.evaluate.labelled import TABLES
 from causaliqa.evaluate.stage import OUTPUTS, run
 from causaliqa.tables import quality, read_scores, score_table, write_scores
 
@@ -246,3 +248,66 @@ def test_verb(world, tmp_path, capsys):
     )  # fmt: skip
     assert "47 methods on 200 test images of 8 references in 3 datasets" in capsys.readouterr().err
     assert (tmp_path / "metrics.json").is_file()
+
+
+def test_rank_averages_are_baselines_and_not_asked_to_agree_with_themselves(world, tmp_path):
+    averages = {"gmsd_psnr": ["gmsd", "psnr"], "members": ["mdsi", "haarpsi", "vsi"], "mixed": ["gmsd", "mdsi"]}
+    evaluate(world, tmp_path / "out", params=PARAMS.model_copy(update={"rank_averages": averages}))
+    rows = pd.read_parquet(tmp_path / "out/correlations.parquet")
+    row = one(rows, scope="bundled_natural", method="gmsd_psnr", test="srcc")
+    assert (row["setting"], row["model"], row["n_references"]) == ("baseline", "", 4)
+    scores = read_scores(*world.scores)
+    mine = scores[(scores["dataset"] == "bundled_natural") & (scores["setting"] == "baseline")]
+    ranks = mine.assign(quality=quality(mine)).pivot(index="image", columns="method", values="quality").rank()
+    opinion = scores[(scores["setting"] == "pseudo_mos")].set_index("image")["score"]
+    manifest = pd.read_parquet(world.manifests[0])
+    test = manifest[(manifest["partition"] == "test") & ~manifest["distortion"].isin(["reference", "imperceptible"])]
+    joint = (ranks["gmsd"] + ranks["psnr"]).loc[test["image"]]
+    assert row["value"] == pytest.approx(stats.spearmanr(joint, opinion.loc[test["image"]]).statistic)
+    # The yardstick is made of these metrics: agreement with it would be agreement with themselves.
+    free = pd.read_parquet(tmp_path / "out/opinion_free.parquet")
+    for name in ("members", "mixed"):
+        assert name not in set(rows["method"])
+        assert set(free.loc[free["method"] == name, "test"]) == {"d_test", "l_test", "c_test", "severity_median"}
+    # Nothing else changes.
+    before = table(world, "correlations")
+    pd.testing.assert_frame_equal(rows[~rows["method"].isin(averages)].reset_index(drop=True), before)
+
+
+def test_gmad_pairs_are_test_images_of_the_degraded_sets(world):
+    found = table(world, "gmad")
+    assert set(found["defender"]) == {"disentangle-norm · all_domains/full", "mdsi"}
+    manifest = pd.concat([pd.read_parquet(path) for path in world.manifests])
+    test = set(manifest.loc[manifest["partition"] == "test", "image"])
+    assert set(found["image_a"]) | set(found["image_b"]) <= test
+
+
+def test_labelled_sets_have_tables_of_their_own(world, tmp_path):
+    folder = labelled(tmp_path / "raw", name="tid2013_partial", layout="tid2013", references=6, first=20)
+    scores = pd.concat([method(folder, name, noise) for name, noise in (("psnr", 2.0), ("gmsd", 1.0), ("vsi", 0.5))])
+    write_scores(tmp_path / "labelled.parquet", scores)
+    (tmp_path / "published.yaml").write_text(
+        "sources: {a: A}\ndatabases: {tid2013: {title: T, datasets: [tid2013_partial], images: 3000, values: "
+        "[{method: psnr, srcc: 0.6, source: a, seen: source}]}}\n"
+    )
+    params = PARAMS.model_copy(update={"rank_averages": {"gmsd_psnr": ["gmsd", "psnr"]}})
+    out = tmp_path / "out"
+    run(world.scores, world.manifests, world.members, out, tmp_path / "m.json", params, [folder],
+        [tmp_path / "labelled.parquet"], tmp_path / "published.yaml")  # fmt: skip
+    assert {path.name for path in out.iterdir()} == set(OUTPUTS)
+    tables = {name: pd.read_parquet(out / f"{name}.parquet") for name in TABLES}
+    everyone = {"psnr", "gmsd", "vsi", "gmsd_psnr"}
+    for name in ("opinions", "roc", "splits", "split_values"):
+        assert set(tables[name]["method"]) == everyone, name
+    for name in ("comparisons", "roc_comparisons"):
+        assert set(tables[name]["method_a"]) | set(tables[name]["method_b"]) == everyone, name
+    assert set(tables["opinions"]["subset"]) == {"all", "without_i25"}
+    assert tables["literature"]["reason"].str.startswith("partial copy: 36 of 3000 images; ").all()
+    kinds = {item["kind"] for item in json.loads((out / "run.json").read_text())["inputs"]}
+    assert {"labelled scores", "published correlations"} <= kinds
+    missing = PARAMS.model_copy(update={"rank_averages": {"x": ["gmsd", "ssim"]}})
+    with pytest.raises(
+        ConfigError, match=r"^evaluate\.rank_averages\.x: metric 'ssim' is not scored on tid2013_partial"
+    ):
+        run(world.scores, world.manifests, world.members, out, tmp_path / "m.json", missing, [folder],
+            [tmp_path / "labelled.parquet"])  # fmt: skip

@@ -21,6 +21,10 @@ rule evaluate:
         labelled_scores=LABELLED_SCORES,
         labelled_manifests=every_labelled("data/raw/{dataset}/manifest.csv"),
         labelled_about=every_labelled("data/raw/{dataset}/dataset.json"),
+        labelled_splits=every_labelled("data/raw/{dataset}/splits.json"),
+        # Per-image scores and whole-set correlations that others published.
+        published=[item.csv for item in PARAMS.evaluate.published.values()],
+        literature="data/published.yaml",
         manifests=every_dataset("data/degraded/{dataset}/manifest.parquet"),
         members=every_dataset("results/baselines/{dataset}/members.parquet"),
         code=stage_code("evaluate"),
@@ -53,6 +57,12 @@ rule evaluate:
         opinions="results/evaluate/opinions.parquet",
         comparisons="results/evaluate/comparisons.parquet",
         few_label_draws="results/evaluate/few_label_draws.parquet",
+        roc="results/evaluate/roc.parquet",
+        roc_comparisons="results/evaluate/roc_comparisons.parquet",
+        splits="results/evaluate/splits.parquet",
+        split_values="results/evaluate/split_values.parquet",
+        literature="results/evaluate/literature.parquet",
+        gmad="results/evaluate/gmad.parquet",
         run="results/evaluate/run.json",
         metrics="results/metrics.json",
     log:
@@ -74,10 +84,10 @@ rule evaluate:
         out=subpath(output.run, parent=True),
         evaluate=section("evaluate"),
     message:
-        "Evaluating every method on the test images (a minute)"
+        "Evaluating every method on the test images (a few minutes)"
     shell:
         "python -m causaliqa evaluate {params.scores:q} {params.manifests:q} {params.members:q}"
-        " {params.labelled:q} {params.labelled_scores:q} --out {params.out:q}"
+        " {params.labelled:q} {params.labelled_scores:q} --literature {input.literature:q} --out {params.out:q}"
         " --metrics {output.metrics:q} --params {params.evaluate:q} &> {log:q}"
 
 

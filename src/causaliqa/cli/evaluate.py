@@ -31,6 +31,9 @@ def evaluate(
         list[Path] | None,
         typer.Option("--labelled-scores", metavar="FILE", help="Score table of a labelled set; repeat it."),
     ] = None,
+    literature: Annotated[
+        Path | None, typer.Option("--literature", metavar="FILE", help="YAML of published correlations of databases.")
+    ] = None,
     params: Params = "{}",
 ) -> None:
     """Evaluate score tables on the test images: correlations, D-, L-, P- and C-test, intervals over references."""
@@ -38,5 +41,5 @@ def evaluate(
     from causaliqa.evaluate.stage import run
 
     section = parse_section(Evaluate, params)
-    line = run(scores, manifest, members, out, metrics, section, labelled or (), labelled_scores or ())
+    line = run(scores, manifest, members, out, metrics, section, labelled or (), labelled_scores or (), literature)
     typer.echo(line, err=True)

@@ -12,11 +12,14 @@ import pandas as pd
 
 from causaliqa.config import Evaluate
 from causaliqa.datasets.names import REFERENCE
+from causaliqa.datasets.raw import ABOUT
 from causaliqa.errors import DataError
 from causaliqa.evaluate import intervals
 from causaliqa.evaluate.agreement import Agreement
 from causaliqa.evaluate.correlation import LogisticFit, krcc, plcc, srcc
-from causaliqa.evaluate.opinion import compare_opinions, evaluate_opinions, opinion_metrics
+from causaliqa.evaluate.disagreement import gmad_table
+from causaliqa.evaluate.labelled import TABLES, labelled_tables
+from causaliqa.evaluate.opinion import opinion_metrics
 from causaliqa.evaluate.opinion_free import (
     IMPERCEPTIBLE,
     Ladders,
@@ -28,12 +31,13 @@ from causaliqa.evaluate.opinion_free import (
     p_test,
     severity_srcc,
 )
-from causaliqa.io import atomic_directory, read_parquet, sha256_file, write_csv, write_json, write_parquet
+from causaliqa.evaluate.rank_average import rank_averages
+from causaliqa.evaluate.summary import ALL as ALL
+from causaliqa.evaluate.summary import COLUMNS, DRAW_COLUMNS, FIT_COLUMNS, NAME, frame, inputs, small_metrics, summary
+from causaliqa.io import atomic_directory, read_json, read_parquet, write_csv, write_json, write_parquet
 from causaliqa.progress import progress
 from causaliqa.tables import METHOD_COLUMNS, quality, read_scores
 
-#: Scope of rows that join all datasets.
-ALL = "all"
 #: Files of the output folder. The CSV files feed DVC's plots.
 OUTPUTS = (
     "correlations.parquet",
@@ -42,24 +46,14 @@ OUTPUTS = (
     "fits.parquet",
     "few_label.parquet",
     "few_label_draws.parquet",
-    "opinions.parquet",
-    "comparisons.parquet",
+    "gmad.parquet",
+    *(f"{name}.parquet" for name in TABLES),
     "run.json",
     "methods.csv",
     "severity.csv",
     "few_label.csv",
     "opinions.csv",
 )
-#: Columns that name a row's method; the draws of few-label sets are summed up.
-_NAME = ["method", "setting", "labels", "model", "seed"]
-#: Columns of every table of values.
-COLUMNS = [
-    "scope", "domain", *_NAME, "test", "distortion", "value", "low", "high", "n_images", "n_references", "n_draws",
-]  # fmt: skip
-_FIT_COLUMNS = ["scope", *_NAME, "kind", "b1", "b2", "b3", "b4", "b5", "converged", "plcc", "rmse"]
-_DRAW_COLUMNS = ["scope", "domain", *_NAME, "split", "test", "value", "n_images", "n_references"]
-#: Ends of the spread that is reported over few-label draws.
-SPREAD = (0.1, 0.9)
 
 
 @dataclass
@@ -433,7 +427,7 @@ class _Evaluation:
             for test, value in values.items():
                 if np.isfinite(value):
                     row = {**head, "split": split, "test": test, "value": value}
-                    tables.draws.append({key: row[key] for key in _DRAW_COLUMNS})
+                    tables.draws.append({key: row[key] for key in DRAW_COLUMNS})
 
 
 def _fit_row(scope: str, name: dict[str, Any], fit: LogisticFit) -> dict[str, Any]:
@@ -446,55 +440,21 @@ def _fit_row(scope: str, name: dict[str, Any], fit: LogisticFit) -> dict[str, An
 
 def _configurations(scores: pd.DataFrame) -> Iterator[tuple[dict[str, Any], list[tuple[str, pd.DataFrame]]]]:
     """Yield (name of the method, [(split, its rows)]), in a fixed order."""
-    for key, rows in scores.groupby(_NAME, sort=True):
-        name: dict[str, Any] = dict(zip(_NAME, np.asarray(key, dtype=object), strict=True))
+    for key, rows in scores.groupby(NAME, sort=True):
+        name: dict[str, Any] = dict(zip(NAME, np.asarray(key, dtype=object), strict=True))
         splits = [(str(split), part) for split, part in rows.groupby("split", sort=True)]
         yield {**name, "labels": int(name["labels"]), "seed": int(name["seed"])}, splits
 
 
-def _summary(draws: pd.DataFrame) -> pd.DataFrame:
-    """Return median and spread over draws, one row a scope, method and test."""
-    if draws.empty:
-        return pd.DataFrame(columns=COLUMNS)
-    keys = ["scope", "domain", *_NAME, "test"]
-    groups = draws.groupby(keys, sort=True)
-    low, value, high = (groups["value"].quantile(q) for q in (SPREAD[0], 0.5, SPREAD[1]))
-    found = groups[["n_images", "n_references"]].first().assign(value=value, low=low, high=high, n_draws=groups.size())
-    return found.reset_index().assign(distortion="")[COLUMNS]
-
-
-def _metrics(opinion_free: pd.DataFrame, correlations: pd.DataFrame, few: pd.DataFrame) -> dict[str, Any]:
-    """Small nested numbers for ``dvc metrics diff``: model -> method -> test; seeds averaged.
-
-    Supervised values are medians over draws of labelled images.
-    """
-    keys = {name: name for name in ("d_test", "l_test", "p_test", "c_test", "severity_median")} | {
-        "srcc": "srcc_pseudo_mos"
-    }
-    rows = pd.concat([opinion_free, correlations, few[few["setting"] == "supervised"]])
-    rows = rows[rows["test"].isin(keys) & rows["setting"].isin(["baseline", "label_free", "supervised"])]
-    scopes = sorted(rows["scope"].unique())
-    rows = rows[rows["scope"] == (ALL if ALL in scopes else scopes[0])]
-    nested: dict[str, Any] = {}
-    for (model, method, test), part in rows.groupby(["model", "method", "test"], sort=True):
-        home = nested.setdefault(str(model) or "baselines", {}).setdefault(str(method), {})
-        home[keys[str(test)]] = round(float(part["value"].mean()), 6)
-    return nested
-
-
-def _frame(rows: list[dict[str, Any]], columns: list[str], keys: list[str]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=columns)
-    return table.sort_values(keys, kind="stable").reset_index(drop=True) if len(table) else table
-
-
-def _evaluate(scores: pd.DataFrame, subsets: dict[str, Subset], params: Evaluate) -> _Tables:
+def _evaluate(scores: pd.DataFrame, subsets: dict[str, Subset], params: Evaluate, related: frozenset[str]) -> _Tables:
+    """Evaluate every method; those `related` to the consensus are not asked to agree with it."""
     evaluation = _Evaluation(subsets, params)
     tables = _Tables()
     configurations = list(_configurations(scores))
     total = sum(len(splits) for _, splits in configurations)
     with progress(total=total, desc="evaluate", unit="method") as bar:
         for name, splits in configurations:
-            consensus = name["setting"] in ("pseudo_mos", "mos")
+            consensus = name["setting"] in ("pseudo_mos", "mos") or name["method"] in related
             for split, given in splits:
                 what = f"method {name['method']!r}" + (f" of model {name['model']!r}" if name["model"] else "")
                 parts = [
@@ -526,6 +486,7 @@ def run(
     params: Evaluate,
     labelled: Sequence[Path] = (),
     labelled_scores: Sequence[Path] = (),
+    literature: Path | None = None,
 ) -> str:
     """Evaluate every method of the score tables on the test images; return a one-line summary.
 
@@ -538,21 +499,32 @@ def run(
     metrics : JSON of a few numbers a method, for ``dvc metrics``.
     labelled : ``data/raw/<dataset>`` of sets with published scores; their table is its own.
     labelled_scores : score tables of classical metrics on these sets; `scores` may hold other methods' rows of them.
+    literature : published correlations to stand beside ours, see :mod:`causaliqa.evaluate.literature`.
 
     Raises
     ------
     DataError
         If a table is missing or malformed, a test image lacks a score, or pseudo-MOS and MOS are mixed.
+    ConfigError
+        If ``evaluate.rank_averages``, ``published`` or ``gmad`` names what is not there.
     """
     images = _read_manifests(manifests)
     known = {(dataset, image) for dataset, table in images.items() for image in table["image"]}
     table = read_scores(*scores)
+    votes = read_scores(*members)
     others = [table, read_scores(*labelled_scores)] if labelled_scores else [table]
     joined = pd.concat(others, ignore_index=True)
-    opinions = evaluate_opinions(labelled, joined, params)
-    comparisons = compare_opinions(labelled, joined, params)
+    names = [*images, *(str(read_json(Path(folder) / ABOUT)["name"]) for folder in labelled)]
+    averages = rank_averages(pd.concat([joined, votes], ignore_index=True), params.rank_averages, names)
+    joined = pd.concat([joined, averages], ignore_index=True) if len(averages) else joined
+    table = pd.concat([table, averages], ignore_index=True) if len(averages) else table
+    tables = labelled_tables(labelled, joined, params, literature)
+    opinions = tables["opinions"]
+    # What shares a metric with the yardstick would agree with it by construction.
+    related = frozenset(
+        name for name, metrics_of in params.rank_averages.items() if set(metrics_of) & set(votes["method"])
+    )
     table = table[pd.MultiIndex.from_frame(table[["dataset", "image"]]).isin(known)]
-    votes = read_scores(*members)
     is_opinion = table["setting"].isin(["pseudo_mos", "mos"])
     kinds = sorted(table.loc[is_opinion, "setting"].unique())
     if len(kinds) != 1:
@@ -564,31 +536,41 @@ def run(
         raise DataError("--scores holds no method to evaluate on the test images")
     opinion = table[is_opinion]
     subsets = {name: _subset(name, rows, opinion, votes, params) for name, rows in images.items()}
-    result = _evaluate(table, subsets, params)
+    result = _evaluate(table, subsets, params, related)
+    disagreements = gmad_table(pd.concat([table, votes], ignore_index=True), images, params.gmad)
 
-    order = [*_NAME, "scope", "test", "distortion"]
-    correlations = _frame(result.correlations, COLUMNS, order).assign(target=kinds[0])
-    opinion_free = _frame(result.opinion_free, COLUMNS, order)
-    severity = _frame(result.severity, COLUMNS, order)
-    draws = _frame(result.draws, _DRAW_COLUMNS, [*_NAME, "split", "scope", "test"])
-    few = _summary(draws)
+    order = [*NAME, "scope", "test", "distortion"]
+    correlations = frame(result.correlations, COLUMNS, order).assign(target=kinds[0])
+    opinion_free = frame(result.opinion_free, COLUMNS, order)
+    severity = frame(result.severity, COLUMNS, order)
+    draws = frame(result.draws, DRAW_COLUMNS, [*NAME, "split", "scope", "test"])
+    few = summary(draws)
     with atomic_directory(out) as folder:
         write_parquet(folder / "correlations.parquet", correlations)
         write_parquet(folder / "opinion_free.parquet", opinion_free)
         write_parquet(folder / "severity.parquet", severity)
-        write_parquet(folder / "fits.parquet", _frame(result.fits, _FIT_COLUMNS, [*_NAME, "scope", "kind"]))
+        write_parquet(folder / "fits.parquet", frame(result.fits, FIT_COLUMNS, [*NAME, "scope", "kind"]))
         write_parquet(folder / "few_label.parquet", few)
         write_parquet(folder / "few_label_draws.parquet", draws)
-        write_parquet(folder / "opinions.parquet", opinions)
-        write_parquet(folder / "comparisons.parquet", comparisons)
+        write_parquet(folder / "gmad.parquet", disagreements)
+        for name, content in tables.items():
+            write_parquet(folder / f"{name}.parquet", content)
         write_csv(folder / "opinions.csv", opinions[(opinions["subset"] == "all") & (opinions["distortion"] == "")])
-        write_json(folder / "run.json", _run(subsets, params, kinds[0], scores, manifests, members))
+        read = {
+            "score table": scores,
+            "manifest": manifests,
+            "consensus members": members,
+            "labelled scores": labelled_scores,
+            "published scores": [Path(item.csv) for item in params.published.values()],
+            "published correlations": [] if literature is None else [literature],
+        }
+        write_json(folder / "run.json", _run(subsets, params, kinds[0], read))
         joint = ALL if len(subsets) > 1 else next(iter(subsets))
         keep = pd.concat([opinion_free, correlations.drop(columns="target")])
         write_csv(folder / "methods.csv", keep[keep["scope"] == joint])
         write_csv(folder / "severity.csv", severity[severity["scope"] == joint])
         write_csv(folder / "few_label.csv", few[few["scope"] == joint])
-    write_json(metrics, {**_metrics(opinion_free, correlations, few), **opinion_metrics(opinions)})
+    write_json(metrics, {**small_metrics(opinion_free, correlations, few), **opinion_metrics(opinions)})
     configurations = len(table[METHOD_COLUMNS].drop_duplicates())
     return (
         f"{out}: {configurations} methods on {sum(len(s.images) for s in subsets.values())} test images "
@@ -596,12 +578,8 @@ def run(
     )
 
 
-def _run(
-    subsets: dict[str, Subset], params: Evaluate, target: str,
-    scores: Sequence[Path], manifests: Sequence[Path], members: Sequence[Path],
-) -> dict[str, Any]:  # fmt: skip
+def _run(subsets: dict[str, Subset], params: Evaluate, target: str, read: dict[str, Sequence[Path]]) -> dict[str, Any]:
     """Return what was evaluated: counts a dataset and the checksum of every input."""
-    inputs = [("score table", scores), ("manifest", manifests), ("consensus members", members)]
     return {
         "params": params.model_dump(mode="json"),
         "partition": "test",
@@ -620,8 +598,5 @@ def _run(
             }
             for name, subset in subsets.items()
         },
-        "inputs": sorted(
-            ({"kind": kind, "sha256": sha256_file(path)} for kind, paths in inputs for path in paths),
-            key=lambda item: (item["kind"], item["sha256"]),
-        ),
+        "inputs": inputs(read),
     }
