@@ -181,6 +181,17 @@ def test_methods_are_named_and_ordered_for_readers(table: pd.DataFrame) -> None:
     assert of_test(table, "rmse", human=True).empty
 
 
+def test_published_scores_of_others_are_marked_and_stand_behind_ours(tmp_path: Path) -> None:
+    rows = opinions()
+    others = rows[rows["method"] == "psnr"].assign(setting="published", value=0.99)
+    write_parquet(tmp_path / "opinions.parquet", pd.concat([rows, others]))
+    people = of_test(load_opinions(tmp_path), "srcc", human=True)
+    assert list(dict.fromkeys(people["label"])) == [
+        "norm · all/full", "GMSD", "PSNR", "psnr (published)", "consensus of MDSI, HaarPSI, VSI",
+    ]  # fmt: skip
+    assert "psnr (published)" in set(wide(people)["method"])
+
+
 def test_wide_tables(table: pd.DataFrame) -> None:
     found = wide(of_test(table, "srcc", human=True)).set_index("method")
     assert list(found.columns) == ["a (mos, n=24)", "b (mos, n=24, 3 left out)"]

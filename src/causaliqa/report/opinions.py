@@ -17,7 +17,7 @@ NO_SCORES = (
     "No dataset with such scores is part of this run. Name some, for example "
     "`snakemake --cores all --config 'fetch={labelled: [tid2013]}'`; docs/datasets.md lists them."
 )
-_ORDER = {"label_free": 0, "baseline": 1, "pseudo_mos": 2}
+_ORDER = {"label_free": 0, "baseline": 1, "published": 2, "pseudo_mos": 3}
 
 
 def load_validations(paths: Sequence[Path | str]) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def load_opinions(evaluate: Path | str) -> pd.DataFrame:
     table = read_parquet(Path(evaluate) / "opinions.parquet")
     several = table["seed"].nunique() > 2
     names = [
-        "consensus of MDSI, HaarPSI, VSI" if setting == "pseudo_mos" else label(method, model, int(seed), several)
+        _name(str(method), str(setting), str(model), int(seed), several)
         for method, setting, model, seed in zip(
             table["method"], table["setting"], table["model"], table["seed"], strict=True
         )
@@ -75,9 +75,31 @@ def load_opinions(evaluate: Path | str) -> pd.DataFrame:
     return table.assign(label=names)
 
 
+def _name(method: str, setting: str, model: str, seed: int, several: bool) -> str:
+    if setting == "pseudo_mos":
+        return "consensus of MDSI, HaarPSI, VSI"
+    # Published scores of others may be of a metric that is run here too.
+    return f"{method} (published)" if setting == "published" else label(method, model, seed, several)
+
+
 def load_comparisons(evaluate: Path | str) -> pd.DataFrame:
     """Read the paired comparisons of methods on labelled datasets."""
     return read_parquet(Path(evaluate) / "comparisons.parquet")
+
+
+def load_roc(evaluate: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read Krasula's analysis of labelled datasets: every method's values, and the comparisons."""
+    return read_parquet(Path(evaluate) / "roc.parquet"), read_parquet(Path(evaluate) / "roc_comparisons.parquet")
+
+
+def load_splits(evaluate: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read what single splits say: every method's spread, and the value of each split."""
+    return read_parquet(Path(evaluate) / "splits.parquet"), read_parquet(Path(evaluate) / "split_values.parquet")
+
+
+def load_literature(evaluate: Path | str) -> pd.DataFrame:
+    """Read our values beside published ones."""
+    return read_parquet(Path(evaluate) / "literature.parquet")
 
 
 def of_test(table: pd.DataFrame, test: str, *, human: bool, subset: str = "all") -> pd.DataFrame:
