@@ -22,6 +22,7 @@ include: "workflow/rules/project.smk"
 include: "workflow/rules/regress.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/audit.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -36,6 +37,7 @@ rule all:
         rules.stage_regress.input,
         rules.stage_baselines.input,
         rules.stage_evaluate.input,
+        rules.stage_audit.input,
         rules.stage_report.input,
     localrule: True
     message:

@@ -293,12 +293,44 @@ class Evaluate(Section):
         return value
 
 
+class Audit(Section):
+    """Stage audit: published per-image scores under every protocol in use. Without `scores` there is no such stage."""
+
+    scores: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="Folder with live.csv, csiq.csv, tid2013.csv, kadid10k.csv, pipal.csv, ivc.csv, or some of them; "
+        "null: no audit. Relative paths start at the project.",
+    )
+    live_labels: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="Folder with LIVE's dmos_realigned.mat and refnames_all.mat; live.csv needs it."
+    )
+    higher_is_better: bool = Field(
+        False, description="Direction of the methods' scores; distances grow with distortion."
+    )
+    bootstrap: int = Field(1000, ge=100, description="Bootstrap draws, over references and over images.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of the intervals.")
+    seed: int = Field(0, ge=0, description="Seed of the draws.")
+    epochs: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="CSV of trainings (split, epoch, part, srcc; part val or test): what choosing the epoch is worth.",
+    )
+
+    @model_validator(mode="after")
+    def _scores_first(self) -> Audit:
+        if self.scores is None and (unread := [key for key in ("live_labels", "epochs") if getattr(self, key)]):
+            raise ValueError(f"{' and '.join(unread)} would not be read without scores; set audit.scores")
+        return self
+
+
 class Report(Section):
     """Stage report: notebooks, figures, tables."""
 
     notebooks: Annotated[
-        list[Literal["benchmark", "cross_domain", "datasets"]], Field(min_length=1), AfterValidator(_distinct)
-    ] = Field(["benchmark", "cross_domain", "datasets"], description="Notebooks that are rendered.")
+        list[Literal["benchmark", "cross_domain", "datasets", "audit"]], Field(min_length=1), AfterValidator(_distinct)
+    ] = Field(
+        ["benchmark", "cross_domain", "datasets"],
+        description="Notebooks that are rendered; audit joins them once audit.scores is set.",
+    )
     dpi: int = Field(144, ge=72, le=600, description="Resolution of the PNG figures.")
 
 
@@ -314,7 +346,13 @@ class Params(Section):
     regress: Regress = Field(default_factory=lambda: Regress())
     baselines: Baselines = Field(default_factory=lambda: Baselines())
     evaluate: Evaluate = Field(default_factory=lambda: Evaluate())
+    audit: Audit = Field(default_factory=lambda: Audit())
     report: Report = Field(default_factory=lambda: Report())
+
+    @property
+    def pages(self) -> list[str]:
+        """Notebooks that are rendered: those of the report, and the audit's where there is one."""
+        return list(dict.fromkeys([*self.report.notebooks, *(["audit"] if self.audit.scores else [])]))
 
     @model_validator(mode="after")
     def _names_meet(self) -> Params:
@@ -325,6 +363,8 @@ class Params(Section):
                     raise ValueError(
                         f"pretrain.scenarios.{scenario}: dataset {name!r} is not among fetch.datasets{near}"
                     )
+        if "audit" in self.report.notebooks and not self.audit.scores:
+            raise ValueError("report.notebooks: the page 'audit' needs audit.scores; set it, or take the page out")
         return self
 
 

@@ -54,7 +54,7 @@ FETCHED = [*DATASETS, *LABELLED, *PARAMS.fetch.blind]
 SCENARIOS = list(PARAMS.pretrain.scenarios)
 VARIANTS = list(PARAMS.pretrain.variants)
 SEEDS = PARAMS.base.seeds
-NOTEBOOKS = PARAMS.report.notebooks
+NOTEBOOKS = PARAMS.pages
 # Processes that one job may spread images over; the result does not depend on it.
 PROCESSES = max(1, min(workflow.cores or 1, 8))
 

@@ -1,4 +1,7 @@
 # Tables, features and interventions -> notebooks, pages that open offline, figures and tables.
+PAGES = [name for name in NOTEBOOKS if name != "audit"]
+
+
 rule report:
     input:
         template="workflow/notebooks/{notebook}.ipynb",
@@ -25,7 +28,7 @@ rule report:
         validations=every_fetched("results/validation/{dataset}.json"),
         # A notebook may import from the package: its code counts too.
         code=stage_code(
-            "report", *(f"workflow/notebooks/{name}.ipynb" for name in NOTEBOOKS)
+            "report", *(f"workflow/notebooks/{name}.ipynb" for name in PAGES)
         ),
     output:
         html=report(
@@ -50,6 +53,8 @@ rule report:
         "logs/report/{notebook}.log",
     benchmark:
         "logs/benchmarks/report/{notebook}.tsv"
+    wildcard_constraints:
+        notebook="|".join(PAGES),
     conda:
         "../envs/causaliqa.yaml"
     threads: 1
@@ -73,6 +78,54 @@ rule report:
         " {params.scores:q} {params.features:q} {params.interventions:q} {params.history:q} {params.cards:q}"
         " {params.validations:q}"
         " --out {params.out:q} --params {params.report:q} &> {log:q}"
+
+
+if AUDIT:
+
+    # Needs published scores only: the page is there long before any model is trained.
+    rule report_audit:
+        input:
+            template="workflow/notebooks/audit.ipynb",
+            audit=AUDIT,
+            code=stage_code("report", "workflow/notebooks/audit.ipynb"),
+        output:
+            html=report(
+                "reports/html/audit.html",
+                caption="../report/audit.rst",
+                category="Reports",
+            ),
+            notebook="reports/notebooks/audit.ipynb",
+            figures=report(
+                directory("reports/figures/audit"),
+                patterns=["{figure}.png"],
+                caption="../report/figures.rst",
+                category="Figures",
+            ),
+            tables=report(
+                directory("reports/tables/audit"),
+                patterns=["{table}.csv"],
+                caption="../report/tables.rst",
+                category="Tables",
+            ),
+        log:
+            "logs/report/audit.log",
+        benchmark:
+            "logs/benchmarks/report/audit.tsv"
+        conda:
+            "../envs/causaliqa.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            tables=folder_of("audit"),
+            out=subpath(output.html, ancestor=2),
+            report=section("report"),
+        message:
+            "Rendering the report audit (a minute)"
+        shell:
+            "python -m causaliqa report audit --template {input.template:q} --audit {params.tables:q}"
+            " --out {params.out:q} --params {params.report:q} &> {log:q}"
 
 
 rule stage_report:

@@ -11,10 +11,17 @@ from causaliqa.cli.options import OutDirectory, Params
 
 
 def report(
-    notebook: Annotated[str, typer.Argument(help="Name of the notebook: benchmark, cross_domain or datasets.")],
+    notebook: Annotated[str, typer.Argument(help="Name of the notebook: benchmark, cross_domain, datasets or audit.")],
     template: Annotated[Path, typer.Option("--template", metavar="IPYNB", help="The notebook without outputs.")],
-    evaluate: Annotated[Path, typer.Option("--evaluate", metavar="DIR", help="Tables of stage evaluate.")],
     out: OutDirectory,
+    evaluate: Annotated[
+        Path | None,
+        typer.Option("--evaluate", metavar="DIR", help="Tables of stage evaluate; all but audit need them."),
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option("--audit", metavar="DIR", help="Tables of stage audit; the notebook audit needs them."),
+    ] = None,
     scores: Annotated[
         list[Path] | None, typer.Option("--scores", metavar="FILE", help="Score table; repeat it.")
     ] = None,
@@ -48,6 +55,7 @@ def report(
         out,
         parse_section(Report, params),
         evaluate=evaluate,
+        audit=audit,
         scores=scores or [],
         features=features or [],
         interventions=interventions or [],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ class Protocol:
     higher_is_better : of its opinions.
     images : how many it has; a file with another number is refused.
     text : what is in and what is out.
+    needs : a distortion; a file without any image of it is no file of this protocol, which is then left out.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Protocol:
     higher_is_better: bool
     images: int
     text: str
+    needs: str = ""
 
 
 #: Protocols, in the order of tables; the first of a dataset is what its ranks are compared with.
@@ -62,6 +65,7 @@ PROTOCOLS = (
     Protocol("live_982_old", "live", False, 982, "release 2, old DMOS, with 203 copies of references"),
     Protocol("live_779_old", "live", False, 779, "release 2, old DMOS"),
     Protocol("live_779_realigned", "live", False, 779, "release 2, realigned DMOS"),
+    Protocol("csiq_866", "csiq", False, 866, "all six types", needs="contrast_change"),
     Protocol("csiq_750", "csiq", False, 750, "without contrast changes (the database has 866 images)"),
     Protocol("tid2013", "tid2013", True, 3000, "all 25 references"),
     Protocol("tid2013_24", "tid2013", True, 2880, "without the synthetic reference 25"),
@@ -69,14 +73,15 @@ PROTOCOLS = (
     Protocol("pipal", "pipal", True, 23200, "the 200 training references, whose Elo scores are public"),
     Protocol("ivc", "ivc", True, 185, "all images of the file"),
 )
-_LIVE_FILES = ("dmos_realigned.mat", "refnames_all.mat")
+#: LIVE's files of labels.
+LIVE_FILES = ("dmos_realigned.mat", "refnames_all.mat")
 
 
 def _live_labels(folder: Path | None, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return realigned DMOS, whether an image is a copy of a reference, and the references, in the order of `keys`."""
     if folder is None:
-        raise DataError(f"live: the references and the realigned DMOS are needed; name the folder of {_LIVE_FILES[0]}")
-    paths = [Path(folder) / name for name in _LIVE_FILES]
+        raise DataError(f"live: the references and the realigned DMOS are needed; name the folder of {LIVE_FILES[0]}")
+    paths = [Path(folder) / name for name in LIVE_FILES]
     for path in paths:
         if not path.is_file():
             raise DataError(f"{path}: missing; it comes with LIVE release 2")
@@ -122,6 +127,8 @@ def protocol_data(
             opinion = realigned
         if "_779_" in protocol.name:
             kept = ~copies
+    elif protocol.name == "csiq_750":
+        kept = (images["distortion"] != "contrast_change").to_numpy()
     elif protocol.name == "tid2013_24":
         kept = (images["reference"] != "i25").to_numpy()
     if int(kept.sum()) != protocol.images:
@@ -212,6 +219,30 @@ def audit_protocol(paired: Paired, *, draws: int = 1000, confidence: float = 0.9
     return table[[name for name in AUDIT_COLUMNS if name != "dataset"]]
 
 
+def protocols_of(
+    folder: Path, protocols: Sequence[Protocol] = PROTOCOLS
+) -> tuple[list[Protocol], dict[str, pd.DataFrame]]:
+    """Return the protocols that the files of a folder allow, and the files by dataset.
+
+    A protocol is left out if its CSV is not there, or has no image of the distortion that the protocol needs.
+
+    Raises
+    ------
+    DataError
+        If no CSV is there, or one is not what it should be.
+    """
+    chosen = [protocol for protocol in protocols if (Path(folder) / f"{protocol.dataset}.csv").is_file()]
+    if not chosen:
+        known = ", ".join(sorted({f"{protocol.dataset}.csv" for protocol in protocols}))
+        raise DataError(f"{folder}: holds none of {known}; name another")
+    files = {name: read_published(Path(folder) / f"{name}.csv") for name in sorted({p.dataset for p in chosen})}
+    kinds = {
+        name: set(images_by_name(name, list(files[name]["image"]))["distortion"])
+        for name in {protocol.dataset for protocol in chosen if protocol.needs}
+    }
+    return [item for item in chosen if not item.needs or item.needs in kinds[item.dataset]], files
+
+
 def audit(
     folder: Path, *, live_labels: Path | None = None, protocols: Sequence[Protocol] = PROTOCOLS,
     higher_is_better: bool = False, draws: int = 1000, confidence: float = 0.95, seed: int = 0,
@@ -222,7 +253,7 @@ def audit(
     ----------
     folder : ``live.csv``, ``tid2013.csv``, ... with the columns ``image, score_in_file`` and one a method.
     live_labels : folder of LIVE's labels, see :func:`protocol_data`.
-    protocols : which ones; those without a CSV are left out.
+    protocols : which ones; see :func:`protocols_of` for those that are left out.
     higher_is_better : polarity of the methods; the published distances grow with distortion.
     draws, confidence, seed : see :func:`audit_protocol`.
 
@@ -236,12 +267,7 @@ def audit(
     DataError
         If no CSV is there, or one is not what it should be.
     """
-    chosen = [protocol for protocol in protocols if (Path(folder) / f"{protocol.dataset}.csv").is_file()]
-    if not chosen:
-        raise DataError(
-            f"{folder}: holds none of {', '.join(sorted({p.dataset + '.csv' for p in protocols}))}; name another"
-        )
-    files = {name: read_published(Path(folder) / f"{name}.csv") for name in sorted({p.dataset for p in chosen})}
+    chosen, files = protocols_of(folder, protocols)
     parts = []
     for protocol in progress(chosen, desc="audit", unit="protocol"):
         paired = protocol_data(
@@ -320,6 +346,70 @@ def rank_changes(table: pd.DataFrame) -> pd.DataFrame:
             )
             parts.append(part.rename_axis("method").reset_index()[columns])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+#: Columns of :func:`order_changes`.
+ORDER_COLUMNS = ["dataset", "test", "protocol_a", "protocol_b", "pairs", "swapped", "agreement"]
+
+
+def order_changes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how many pairs of methods change their order between every two protocols of a dataset.
+
+    Parameters
+    ----------
+    table : from :func:`audit`, or any table with the columns ``dataset, protocol, method, test, value``.
+
+    Returns
+    -------
+    DataFrame
+        :data:`ORDER_COLUMNS`: `pairs` of methods, `swapped` those of which another is the better one under the other
+        protocol (a tie under either is no swap), `agreement` Kendall's tau-b of the values (NaN for a single method).
+
+    Raises
+    ------
+    DataError
+        If two protocols of a dataset have not the same methods.
+    """
+    rows = []
+    for (dataset, test), part in table.groupby(["dataset", "test"], sort=False):
+        grid = part.pivot(index="method", columns="protocol", values="value")
+        if grid.isna().any(axis=None):
+            name = str(grid.columns[grid.isna().any()][0])
+            raise DataError(f"{name}: lacks method {grid.index[grid[name].isna()][0]!r}; give the same methods")
+        first, second = np.triu_indices(len(grid), 1)
+        for one, two in combinations(dict.fromkeys(part["protocol"]), 2):
+            values = grid[[one, two]].to_numpy(dtype=np.float64)
+            steps = np.sign(values[first] - values[second])
+            tau = krcc(values[:, 0], values[:, 1]) if len(grid) > 1 else float("nan")
+            swapped = int((steps[:, 0] * steps[:, 1] < 0).sum())
+            rows.append((dataset, test, one, two, len(first), swapped, tau))
+    return pd.DataFrame(rows, columns=ORDER_COLUMNS)
+
+
+#: Columns of :func:`interval_widths`.
+WIDTH_COLUMNS = ["dataset", "protocol", "test", "by_reference", "by_image", "ratio", "n_references", "n_methods"]
+
+
+def interval_widths(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how wide both kinds of intervals are: the median over methods, for each protocol and test.
+
+    Parameters
+    ----------
+    table : from :func:`audit`; rows without both intervals are left out.
+
+    Returns
+    -------
+    DataFrame
+        :data:`WIDTH_COLUMNS`; `ratio` is the median over methods of the width by references over that by images.
+    """
+    known = table[np.isfinite(table[["low", "high", "low_image", "high_image"]]).all(axis=1)]
+    widths = known.assign(by_reference=known["high"] - known["low"], by_image=known["high_image"] - known["low_image"])
+    widths["ratio"] = widths["by_reference"] / widths["by_image"].where(widths["by_image"] > 0)
+    found = widths.groupby(["dataset", "protocol", "test"], sort=False).agg(
+        by_reference=("by_reference", "median"), by_image=("by_image", "median"), ratio=("ratio", "median"),
+        n_references=("n_references", "first"), n_methods=("method", "size"),
+    )  # fmt: skip
+    return found.reset_index()[WIDTH_COLUMNS]
 
 
 #: Columns of a log of training: one row for each epoch, split and part.

@@ -1,4 +1,4 @@
-"""Figures of comparisons: who beats whom, how ranks move, types, pairs on which two methods disagree, average ranks."""
+"""Figures of comparisons: who beats whom, how ranks move, by type, disputed pairs, ROC, splits, published values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from causaliqa.figures.style import FAINT, INK, PALETTE, SEQUENTIAL, empty, short, styled, text_on
+from causaliqa.figures.names import method_title, wrapped
+from causaliqa.figures.style import FAINT, INK, PALETTE, SEQUENTIAL, empty, plain_grid, short, styled, text_on
 
 _BETTER, _WORSE, _TIE = PALETTE[0], PALETTE[1], "#EDEDED"
+#: From more methods than this on, a matrix is drawn smaller.
+_MANY = 14
+_ANALYSES = {
+    "different_similar": "which pairs differ (AUC)",
+    "better_worse": "which of two is better (AUC)",
+}
 #: Signs of the matrix, so that it can be read without colour.
 _SIGN = {1: "+", -1: "−", 0: "="}
 
@@ -26,32 +34,55 @@ def _bare(figure: Figure) -> None:
 
 
 @styled
-def significance_matrix(matrix: pd.DataFrame, title: str = "") -> Figure:
+def significance_matrix(matrix: pd.DataFrame, title: str = "", titles: Mapping[str, str] | None = None) -> Figure:
     """Who beats whom: blue and ``+`` where the row's method is better than the column's, orange and ``−`` where worse.
+
+    Methods stand by wins less losses, the most on top.
 
     Parameters
     ----------
     matrix : values -1, 0, 1, the same methods in rows and columns, see
         :func:`causaliqa.evaluate.comparison.significance_matrix`.
     title : what was tested.
+    titles : name of a method to what is shown; others are shown by :func:`causaliqa.figures.names.method_title`.
     """
-    names = [str(name) for name in matrix.index]
-    if len(names) < 2:
+    count = len(matrix)
+    if count < 2:
         return empty("fewer than two methods to compare")
-    figure = Figure(figsize=(max(6.0, 2.6 + 0.42 * len(names)), 2.2 + 0.36 * len(names)), layout="constrained")
+    order = np.argsort(-matrix.to_numpy().sum(axis=1), kind="stable")
+    values = matrix.to_numpy()[np.ix_(order, order)]
+    # Many methods: smaller cells and upright names, so that a page still shows the whole at its natural size.
+    many = count > _MANY
+    shown = dict(titles or {})
+    names = [
+        wrapped(shown.get(name) or method_title(name), 22 if many else 26)
+        for name in map(str, np.asarray(matrix.index)[order])
+    ]
+    cell = 0.38 if not many else max(0.24, 0.38 - 0.006 * (count - _MANY))
+    size = 8.5 if not many else 7.5
+    lines = max(name.count("\n") for name in names) + 1
+    if many and lines * 0.13 > cell:
+        cell = lines * 0.13
+    figure = Figure(figsize=(max(6.0, 2.4 + cell * count), 2.5 + cell * count), layout="constrained")
     axes = figure.subplots()
     colours = {1: _BETTER, -1: _WORSE, 0: _TIE}
-    for (line, column), value in np.ndenumerate(matrix.to_numpy()):
+    for (line, column), value in np.ndenumerate(values):
         if line == column:
             continue
         colour = colours[int(value)]
         axes.add_patch(Rectangle((column + 0.03, line + 0.03), 0.94, 0.94, facecolor=colour, linewidth=0))
-        axes.text(column + 0.5, line + 0.5, _SIGN[int(value)], ha="center", va="center", color=text_on(to_rgba(colour)))
-    axes.set_xlim(0, len(names))
-    axes.set_ylim(len(names), 0)
-    wins = (matrix.to_numpy() == 1).sum(axis=1)
-    axes.set_yticks(np.arange(len(names)) + 0.5, [f"{name} ({win})" for name, win in zip(names, wins, strict=True)])
-    axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=45, ha="left", rotation_mode="anchor")
+        axes.text(column + 0.5, line + 0.5, _SIGN[int(value)], ha="center", va="center", fontsize=size,
+                  color=text_on(to_rgba(colour)))  # fmt: skip
+    axes.set_xlim(0, count)
+    axes.set_ylim(count, 0)
+    wins = (values == 1).sum(axis=1)
+    axes.set_yticks(
+        np.arange(count) + 0.5, [f"{name} ({win})" for name, win in zip(names, wins, strict=True)], fontsize=size
+    )
+    if many:
+        axes.set_xticks(np.arange(count) + 0.5, names, rotation=90, ha="center", va="bottom", fontsize=size)
+    else:
+        axes.set_xticks(np.arange(count) + 0.5, names, rotation=45, ha="left", rotation_mode="anchor", fontsize=size)
     axes.xaxis.tick_top()
     axes.set_aspect("equal")
     _bare(figure)
@@ -263,4 +294,167 @@ def critical_difference(
     if descriptive:
         note += "; too few for a test: this describes the table"
     axes.set_title(f"{title}\n{note}".strip(), loc="left")
+    return figure
+
+
+def _titles(table: pd.DataFrame) -> pd.Series:
+    """Return what readers see for the method of each row."""
+    models = table["model"] if "model" in table.columns else pd.Series("", index=table.index)
+    shown = [method_title(str(name), str(model)) for name, model in zip(table["method"], models, strict=True)]
+    return pd.Series(shown, index=table.index, dtype=object)
+
+
+@styled
+def roc_figure(table: pd.DataFrame) -> Figure:
+    """Whether methods tell which pairs differ, and which image of a pair is better: one line of panels a dataset.
+
+    Parameters
+    ----------
+    table : :data:`causaliqa.evaluate.roc.ROC_COLUMNS`, and ``model`` if methods have one; without an interval (NaN) the
+        marker is hollow. Methods stand by their mean over both analyses, best on top.
+    """
+    table = table.assign(label=_titles(table))
+    datasets = sorted(table["dataset"].unique())
+    analyses = [name for name in _ANALYSES if (table["analysis"] == name).any()]
+    if not analyses:
+        return empty("no dataset states how sure its scores are: no ROC analysis")
+    counts = [table.loc[table["dataset"] == name, "label"].nunique() for name in datasets]
+    figure = Figure(
+        figsize=(2.4 + 3.3 * len(analyses), 0.55 + sum(0.85 + 0.22 * n for n in counts)), layout="constrained"
+    )
+    panels = figure.subplots(
+        len(datasets), len(analyses), sharey="row", squeeze=False, height_ratios=[n + 2.5 for n in counts]
+    )
+    for line, dataset in enumerate(datasets):
+        rows = table[table["dataset"] == dataset]
+        mean = rows.groupby("label")["auc"].mean()
+        names = sorted(mean.index, key=lambda name: (mean[name], name))
+        height = {name: index for index, name in enumerate(names)}
+        for axes, analysis in zip(panels[line], analyses, strict=True):
+            part = rows[rows["analysis"] == analysis]
+            for row in part.to_dict("records"):
+                y = height[row["label"]]
+                known = np.isfinite([row["low"], row["high"]]).all()
+                if known:
+                    axes.plot([row["low"], row["high"]], [y, y], color=PALETTE[0], linewidth=1.6, alpha=0.6)
+                axes.plot(row["auc"], y, "o", color=PALETTE[0], markersize=5, fillstyle="full" if known else "none")
+                if np.isfinite(row["correct"]):
+                    axes.plot(row["correct"], y, "|", color=PALETTE[1], markersize=9, markeredgewidth=1.8)
+            if len(part):
+                pairs = f"{int(part['n_pairs'].iloc[0]):,} pairs"
+                if analysis == "different_similar":
+                    pairs += f", {int(part['n_different'].iloc[0]):,} of them different"
+                axes.set_title(f"{dataset}: {_ANALYSES[analysis]}\n{pairs}", loc="left", fontsize=9)
+                least = float(np.nanmin(part[["auc", "low", "correct"]].to_numpy(dtype=float)))
+                # Chance is drawn where a method comes near it; elsewhere it would squeeze the others together.
+                if least < 0.6:
+                    axes.axvline(0.5, color=FAINT, linewidth=0.9, linestyle=":")
+            axes.locator_params(axis="x", nbins=5)
+            plain_grid(axes)
+            axes.tick_params(axis="y", length=0)
+        panels[line][0].set_yticks(range(len(names)), names)
+        panels[line][0].set_ylim(-0.7, len(names) - 0.3)
+    handles = [
+        Line2D([], [], color=PALETTE[0], marker="o", markersize=5, label="AUC, interval over references"),
+        Line2D([], [], color=PALETTE[1], marker="|", markersize=9, markeredgewidth=1.8, linestyle="none",
+               label="share of different pairs in the right order"),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def split_spread(table: pd.DataFrame, title: str = "SRCC") -> Figure:
+    """How much a number hangs on the split: one dot a split, the median as a line; one panel a dataset.
+
+    Parameters
+    ----------
+    table : columns ``dataset, method, model, split, test, value``, one test. Methods stand by the mean of
+        their medians, best on top.
+    title : what the test is called.
+    """
+    if table.empty:
+        return empty("no values of single splits")
+    table = table.assign(label=_titles(table))
+    datasets = sorted(table["dataset"].unique())
+    medians = table.groupby(["dataset", "label"])["value"].median()
+    mean = medians.groupby("label").mean()
+    names = sorted(mean.index, key=lambda name: (mean[name], name))
+    height = {name: index for index, name in enumerate(names)}
+    figure = Figure(figsize=(2.6 + 2.9 * len(datasets), 1.25 + 0.32 * len(names)), layout="constrained")
+    panels = figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0]
+    for axes, dataset in zip(panels, datasets, strict=True):
+        rows = table[table["dataset"] == dataset]
+        splits = sorted(rows["split"].unique())
+        lift = dict(zip(splits, np.linspace(0.24, -0.24, len(splits)) if len(splits) > 1 else [0.0], strict=True))
+        for name, part in rows.groupby("label", sort=True):
+            # A split has one place in all rows, so that a hard one is seen as such; nothing is drawn at random.
+            y = height[str(name)]
+            values = part["value"].to_numpy(dtype=float)
+            axes.plot(values, y + part["split"].map(lift), "o", color=PALETTE[0], markersize=3.6, alpha=0.55, mew=0)
+            values = values[np.isfinite(values)]
+            if len(values):
+                median = float(np.median(values))
+                axes.plot([median, median], [y - 0.36, y + 0.36], color=PALETTE[1], linewidth=2.2)
+        axes.set_title(f"{dataset}\n{rows['split'].nunique()} splits", loc="left", fontsize=9)
+        axes.set_xlabel(title)
+        axes.locator_params(axis="x", nbins=5)
+        plain_grid(axes)
+        axes.tick_params(axis="y", length=0)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].set_ylim(-0.7, len(names) - 0.3)
+    handles = [
+        Line2D([], [], color=PALETTE[0], marker="o", markersize=4, alpha=0.6, linestyle="none", label="one split"),
+        Line2D([], [], color=PALETTE[1], linewidth=2.2, label="median"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def published_beside(table: pd.DataFrame, title: str = "SRCC") -> Figure:
+    """Our values with their intervals beside published ones: one panel a dataset, best of ours on top.
+
+    Parameters
+    ----------
+    table : columns ``dataset, method, ours, low, high, published``, and ``model`` if methods have one. A published
+        value outside of our interval is orange; without an interval (NaN) our marker is hollow.
+    title : what was measured.
+    """
+    table = table[np.isfinite(table["published"].to_numpy(dtype=float))]
+    if table.empty:
+        return empty("no published value for these methods and datasets")
+    table = table.assign(label=_titles(table))
+    datasets = sorted(table["dataset"].unique())
+    counts = [int((table["dataset"] == name).sum()) for name in datasets]
+    figure = Figure(figsize=(7.4, 0.75 + sum(0.75 + 0.26 * n for n in counts)), layout="constrained")
+    panels = figure.subplots(len(datasets), 1, squeeze=False, height_ratios=[n + 1.2 for n in counts])[:, 0]
+    for axes, dataset in zip(panels, datasets, strict=True):
+        rows = table[table["dataset"] == dataset].sort_values(["ours", "label"], kind="stable")
+        for y, row in enumerate(rows.to_dict("records")):
+            known = np.isfinite([row["low"], row["high"]]).all()
+            outside = known and not row["low"] <= row["published"] <= row["high"]
+            if known:
+                axes.plot([row["low"], row["high"]], [y, y], color=PALETTE[0], linewidth=1.8, alpha=0.6)
+            axes.plot(row["ours"], y, "o", color=PALETTE[0], markersize=5.5, fillstyle="full" if known else "none")
+            axes.plot(row["published"], y, "D", color=PALETTE[1] if outside else INK, markersize=5.5,
+                      fillstyle="full" if outside else "none", zorder=4)  # fmt: skip
+            step = row["ours"] - row["published"]
+            right = max(row["ours"], row["published"], row["high"] if known else -1.0)
+            text = "0" if round(step, 3) == 0 else f"{step:+.3f}".replace("0.", ".", 1).replace("-", "−")
+            axes.annotate(text, (right, y), (8, 0), textcoords="offset points", va="center", fontsize=8,
+                          color=PALETTE[1] if outside else FAINT)  # fmt: skip
+        axes.set_yticks(range(len(rows)), list(rows["label"]))
+        axes.set_ylim(-0.7, len(rows) - 0.3)
+        axes.set_title(dataset, loc="left", fontsize=9.5)
+        axes.margins(x=0.1)
+        axes.set_xlabel(f"{title}; number: ours less published")
+        plain_grid(axes)
+        axes.tick_params(axis="y", length=0)
+    handles = [
+        Line2D([], [], color=PALETTE[0], marker="o", markersize=5.5, label="ours, interval over references"),
+        Line2D([], [], color=INK, marker="D", fillstyle="none", linestyle="none", label="published"),
+        Line2D([], [], color=PALETTE[1], marker="D", linestyle="none", label="published, outside of our interval"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure

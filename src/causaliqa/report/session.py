@@ -6,6 +6,7 @@ import base64
 import html
 import os
 import platform
+import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,8 @@ from causaliqa.report.latex import latex_table
 
 #: Set by the stage: where a run's files wait until the whole notebook has succeeded.
 STAGING = "CAUSALIQA_REPORT_STAGING"
+#: Columns from which on a table is set smaller, and smaller still; rows from which on its head stays in view.
+_WIDE, _WIDER, _LONG = 6, 12, 30
 _PACKAGES = ("causaliqa", "torch", "numpy", "scipy", "pandas", "scikit-learn", "scikit-image", "pillow", "matplotlib")
 
 
@@ -67,16 +70,54 @@ class Report:
         self.show(shown, caption, folded)
 
     def show(self, table: pd.DataFrame, caption: str, folded: bool = False) -> None:
-        """Show a table without saving it; `folded` puts it behind a line that opens on a click."""
-        body = table.to_html(index=False, border=0, classes="table", na_rep="–", escape=True)
+        """Show a table without saving it; `folded` puts it behind a line that opens on a click.
+
+        Wide tables get smaller letters and may break cells into lines; the first column stays in view if a reader has
+        to scroll all the same, and so does the head of a long table.
+        """
+        body = f"<div class='{_scroll(table)}'>{table_html(table)}</div>"
         said = html.escape(caption)
         if folded:
-            content = f"<details><summary>{said}</summary><div class='scroll'>{body}</div></details>"
+            content = f"<details><summary>{said}</summary>{body}</details>"
         else:
-            content = (
-                f"<figure class='tabular'><figcaption>{said}</figcaption><div class='scroll'>{body}</div></figure>"
-            )
+            content = f"<figure class='tabular'><figcaption>{said}</figcaption>{body}</figure>"
         display(HTML(content))  # type: ignore[no-untyped-call]
+
+
+def table_html(table: pd.DataFrame) -> str:
+    """Return a table as HTML for the page.
+
+    Its size goes by the number of columns; one of many columns and fewer rows is shown with both exchanged. Where
+    columns are many, intervals stay in one piece.
+    """
+    if len(table.columns) > max(_WIDER, len(table) + 1):
+        table = _exchanged(table)
+    columns = len(table.columns)
+    size = "" if columns <= _WIDE else " wide" if columns <= _WIDER else " wider"
+    body = table.to_html(index=False, border=0, classes=f"table{size}", na_rep="–", escape=True)
+    # Names of columns may break after an underscore: they are wider than what stands below them.
+    body = re.sub(r"<th>[^<]*</th>", lambda found: found.group().replace("_", "_<wbr>"), body)
+    if not size:
+        return body
+    return re.sub(r"\[[^\[\]<>]*\]", lambda found: found.group().replace(" ", "&nbsp;"), body)
+
+
+def _exchanged(table: pd.DataFrame) -> pd.DataFrame:
+    """Return rows as columns, the first column as their heads, every cell as the text that it has in its column."""
+    cells = {}
+    for name in table.columns[1:]:
+        values = table[name]
+        if pd.api.types.is_float_dtype(values):
+            digits = max((len(f"{v:.6f}".rstrip("0").partition(".")[2]) for v in values if v == v), default=0)
+            cells[name] = ["–" if v != v else f"{v:.{digits}f}" for v in values]
+        else:
+            cells[name] = [str(v) for v in values]
+    turned = pd.DataFrame(cells, index=table.iloc[:, 0].astype(str)).T
+    return turned.rename_axis(index=str(table.columns[0]), columns=None).reset_index()
+
+
+def _scroll(table: pd.DataFrame) -> str:
+    return "scroll long" if len(table) > _LONG else "scroll"
 
 
 def versions(packages: Sequence[str] = _PACKAGES) -> pd.DataFrame:

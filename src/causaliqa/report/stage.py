@@ -46,16 +46,25 @@ figure img { max-width: 100%; height: auto; display: block; }
 figcaption { color: #57606a; font-size: .9rem; margin-top: .4rem; max-width: 95ch; }
 figure.tabular figcaption { margin: 0 0 .4rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid #e6e9ec; white-space: nowrap;
-  vertical-align: top; }
-thead th { border-bottom: 2px solid #8c959f; }
+.scroll.long { max-height: 85vh; overflow-y: auto; }
+table { border-collapse: separate; border-spacing: 0; font-size: .86rem; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid #e6e9ec; vertical-align: top;
+  background: #fff; }
+thead th { border-bottom: 2px solid #8c959f; vertical-align: bottom; }
+table.wide { font-size: .78rem; line-height: 1.4; }
+table.wider { font-size: .7rem; line-height: 1.35; }
+table.wide th, table.wide td { padding-right: .55rem; }
+table.wider th, table.wider td { padding-right: .4rem; }
+th:first-child, td:first-child { position: sticky; left: 0; z-index: 1; }
+.long thead th { position: sticky; top: 0; z-index: 2; }
+.long thead th:first-child { z-index: 3; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; color: #0550ae; }
 nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; max-width: none; }
 .anchor-link { display: none; }
 pre { white-space: pre-wrap; }
-@media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
+@media print { body { max-width: none; padding: 0; } .scroll.long { max-height: none; }
+  h2 { break-after: avoid; } figure { break-inside: avoid; } }
 """
 
 
@@ -112,9 +121,15 @@ def _own_kernel(staging: Path) -> Iterator[None]:
 
 
 def _parameters(
-    notebook: str, params: Report, evaluate: Path, scores: Sequence[Path], features: Sequence[Path],
-    interventions: Sequence[Path], history: Sequence[Path], models: Sequence[Path], validations: Sequence[Path],
+    notebook: str, params: Report, evaluate: Path | None, audit: Path | None, scores: Sequence[Path],
+    features: Sequence[Path], interventions: Sequence[Path], history: Sequence[Path], models: Sequence[Path],
+    validations: Sequence[Path],
 ) -> dict[str, Any]:  # fmt: skip
+    if audit is not None:
+        # The page on protocols has nothing to do with models: its notebook has one input.
+        return {"notebook": notebook, "dpi": params.dpi, "audit": _relative(audit)}
+    if evaluate is None:
+        raise DataError(f"{notebook}: has no tables to show; name their folder with --evaluate, or with --audit")
     lists = {
         "scores": scores,
         "features": features,
@@ -253,7 +268,8 @@ def run(
     out: Path,
     params: Report,
     *,
-    evaluate: Path,
+    evaluate: Path | None = None,
+    audit: Path | None = None,
     scores: Sequence[Path] = (),
     features: Sequence[Path] = (),
     interventions: Sequence[Path] = (),
@@ -264,24 +280,26 @@ def run(
     """Render one notebook; return a one-line summary.
 
     Writes ``html/<notebook>.html``, ``notebooks/<notebook>.ipynb``, ``figures/<notebook>/`` and ``tables/<notebook>/``
-    below `out`, and nothing else: other notebooks' files stay. Nothing is replaced unless every cell succeeded.
+    below `out`, and nothing else: other notebooks' files stay. Nothing is replaced unless every cell succeeded. With
+    `audit`, tables of that stage, the notebook is given these alone; without it, `evaluate` is needed.
 
     Raises
     ------
     DataError
-        If the template or an input is missing.
+        If the template or an input is missing, or no folder of tables is named.
     CausalIQAError
         If a cell fails or the page is not self-contained.
     """
     import nbformat
 
-    for path in (template, evaluate, *scores, *features, *interventions, *history, *models, *validations):
+    folders = [path for path in (evaluate, audit) if path is not None]
+    for path in (template, *folders, *scores, *features, *interventions, *history, *models, *validations):
         if not Path(path).exists():
             raise DataError(f"{path}: missing; run the stage that makes it (snakemake {path})")
     with tempfile.TemporaryDirectory(prefix="causaliqa-report-") as name:
         staging = Path(name)
         parameters = _parameters(
-            notebook, params, evaluate, scores, features, interventions, history, models, validations
+            notebook, params, evaluate, audit, scores, features, interventions, history, models, validations
         )
         executed = normalise(_execute(Path(template), parameters, staging))
         page = to_html(executed)
