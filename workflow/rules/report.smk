@@ -26,6 +26,9 @@ rule report:
         history=every_model("results/pretrain/{scenario}/{variant}/{seed}/history.csv"),
         cards=every_model("results/pretrain/{scenario}/{variant}/{seed}/model.json"),
         validations=every_fetched("results/validation/{dataset}.json"),
+        # Pictures of pairs of images on which two methods disagree.
+        degraded=every_dataset("data/degraded/{dataset}/manifest.parquet"),
+        shards=every_dataset("data/degraded/{dataset}/shards"),
         # A notebook may import from the package: its code counts too.
         code=stage_code(
             "report", *(f"workflow/notebooks/{name}.ipynb" for name in PAGES)
@@ -70,13 +73,14 @@ rule report:
         history=options("--history", "history"),
         cards=options("--model", "cards"),
         validations=options("--validation", "validations"),
+        degraded=options("--degraded", "degraded", folder=True),
         report=section("report"),
     message:
         "Rendering the report {wildcards.notebook} (a minute)"
     shell:
         "python -m causaliqa report {wildcards.notebook} --template {input.template:q} --evaluate {params.tables:q}"
         " {params.scores:q} {params.features:q} {params.interventions:q} {params.history:q} {params.cards:q}"
-        " {params.validations:q}"
+        " {params.validations:q} {params.degraded:q}"
         " --out {params.out:q} --params {params.report:q} &> {log:q}"
 
 

@@ -40,6 +40,9 @@ def report(
     validation: Annotated[
         list[Path] | None, typer.Option("--validation", metavar="JSON", help="Verified dataset; repeat it.")
     ] = None,
+    degraded: Annotated[
+        list[Path] | None, typer.Option("--degraded", metavar="DIR", help="Degraded set, for its pictures; repeat it.")
+    ] = None,
     params: Params = "{}",
 ) -> None:
     """Render a notebook: one HTML page that opens offline, figures as PDF and PNG, tables as CSV and LaTeX.
@@ -62,5 +65,6 @@ def report(
         history=history or [],
         models=model or [],
         validations=validation or [],
+        degraded=degraded or [],
     )
     typer.echo(said, err=True)

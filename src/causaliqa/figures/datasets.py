@@ -13,7 +13,12 @@ from matplotlib.figure import Figure
 from causaliqa.figures.style import FAINT, INK, PALETTE, empty, plain_grid, short, styled
 
 _COLUMNS = 4
-_COLOURS = {"baseline": (PALETTE[7], "s"), "label_free": (PALETTE[0], "o"), "pseudo_mos": (PALETTE[6], "x")}
+_COLOURS = {
+    "baseline": (PALETTE[7], "s"),
+    "label_free": (PALETTE[0], "o"),
+    "published": (PALETTE[2], "D"),
+    "pseudo_mos": (PALETTE[6], "x"),
+}
 
 
 @styled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +50,29 @@ def load_pictures(pairs: pd.DataFrame, folders: Mapping[str, Path | str]) -> dic
         for image in sorted(rows["image"]):
             pictures[image] = stored.stimulus(image)
     return pictures
+
+
+def folders(paths: Sequence[Path | str]) -> dict[str, Path]:
+    """Return folders of degraded images by their dataset, which is the folder's name."""
+    return {Path(path).name: Path(path) for path in paths}
+
+
+def by_dataset(pairs: pd.DataFrame, most: int = 3) -> list[tuple[str, pd.DataFrame]]:
+    """Return the pairs of each dataset, of the first `most` of them: pictures make a page heavy."""
+    return [(str(name), rows) for name, rows in pairs.groupby("dataset", sort=True)][:most]
+
+
+def table(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return what a reader needs of the pairs: who says what of which two images."""
+    gaps = {side: [f"{gap:.0%}" for gap in pairs[f"{side}_gap"]] for side in ("defender", "attacker")}
+    return pd.DataFrame(
+        {
+            "dataset": pairs["dataset"],
+            "defender": pairs["defender"],
+            "attacker": pairs["attacker"],
+            "better, says the attacker": pairs["image_a"],
+            "worse": pairs["image_b"],
+            "apart by (defender)": gaps["defender"],
+            "apart by (attacker)": gaps["attacker"],
+        }
+    )

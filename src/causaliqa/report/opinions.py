@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from causaliqa.evaluate.comparison import AverageRanks, average_ranks
+from causaliqa.figures.names import method_title
 from causaliqa.figures.points import interval_text
 from causaliqa.io import read_json, read_parquet
 from causaliqa.report.prepare import label
@@ -17,6 +19,14 @@ NO_SCORES = (
     "No dataset with such scores is part of this run. Name some, for example "
     "`snakemake --cores all --config 'fetch={labelled: [tid2013]}'`; docs/datasets.md lists them."
 )
+#: Subsets other than all images: what they are.
+SUBSETS = {
+    "real_exact": "original and bit-exact stimuli only",
+    "near_resynth": "regenerated stimuli only (parameters as published, bits differ)",
+    "without_i25": "without reference 25, the synthetic one",
+    "without_contrast": "without change of contrast, as some papers do",
+    "published": "images of the published per-image scores only",
+}
 _ORDER = {"label_free": 0, "baseline": 1, "published": 2, "pseudo_mos": 3}
 
 
@@ -147,3 +157,107 @@ def variants_text(table: pd.DataFrame) -> str:
         for row in rows.itertuples()
     ]
     return "\n".join(lines) if lines else NO_SCORES
+
+
+def load_run(evaluate: Path | str) -> dict[str, Any]:
+    """Read what was evaluated: parameters, counts and checksums."""
+    return dict(read_json(Path(evaluate) / "run.json"))
+
+
+def _strictest(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep of each dataset the rows on original and exact stimuli where it has such, else those on all."""
+    apart = table.loc[table["subset"] == "real_exact", "dataset"].unique()
+    wanted = table["dataset"].isin(apart).map({True: "real_exact", False: "all"})
+    return table[table["subset"] == wanted]
+
+
+def _people(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep what people gave scores for, and name models by their seed if there are several."""
+    rows = table[table["human"]]
+    if rows["seed"].nunique() > 2:
+        model = [
+            f"{name} · seed {seed}" if name else "" for name, seed in zip(rows["model"], rows["seed"], strict=True)
+        ]
+        rows = rows.assign(model=model)
+    return rows
+
+
+def beside_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the figure of published values: SRCC, one subset a dataset, the first source of each value."""
+    rows = _strictest(table[table["test"] == "srcc"])
+    return rows.drop_duplicates(["dataset", "method"])
+
+
+def beside_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """Return ours beside the published values, formatted."""
+    rows = table.sort_values(["dataset", "subset", "test", "method"])
+    return pd.DataFrame(
+        {
+            "dataset": rows["dataset"],
+            "subset": rows["subset"].map({"all": "all", "real_exact": SUBSETS["real_exact"]}),
+            "method": [label(str(method), "", 0, False) for method in rows["method"]],
+            "test": rows["test"].str.upper(),
+            "ours": [
+                interval_text(value, low, high, digits)
+                for value, low, high in zip(rows["ours"], rows["low"], rows["high"], strict=True)
+            ],
+            "published": [f"{value:.{digits}f}" for value in rows["published"]],
+            "why they may differ": rows["reason"],
+            "source": rows["source"],
+        }
+    )
+
+
+def spread_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """Return the spread of SRCC over splits, best median first."""
+    rows = _people(table)
+    rows = rows[rows["test"] == "srcc"].sort_values(["dataset", "median"], ascending=[True, False])
+    names = [label(str(m), str(model), 0, False) for m, model in zip(rows["method"], rows["model"], strict=True)]
+    numbers = rows[["value", "median", "sd", "low", "high"]].round(digits).rename(columns={"value": "all images"})
+    counts = rows[["n_splits", "n_distinct", "n_images"]].astype(int)
+    return pd.concat([rows[["dataset"]], pd.Series(names, rows.index, name="method"), numbers, counts], axis=1)
+
+
+def of_people(table: pd.DataFrame, opinions: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of single splits on datasets with people's scores."""
+    human = set(opinions.loc[opinions["human"], "dataset"])
+    return _people(table.assign(human=table["dataset"].isin(human)))
+
+
+def roc_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return Krasula's analysis of people's scores, one subset a dataset."""
+    return _strictest(table[table["human"]])
+
+
+def roc_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """Return areas and shares, formatted, best first."""
+    rows = table.sort_values(["dataset", "analysis", "auc"], ascending=[True, True, False])
+    return pd.DataFrame(
+        {
+            "dataset": rows["dataset"],
+            "question": rows["analysis"].map({"different_similar": "different?", "better_worse": "which is better?"}),
+            "method": [method_title(str(name)) for name in rows["method"]],
+            "AUC": [
+                interval_text(value, low, high, digits)
+                for value, low, high in zip(rows["auc"], rows["low"], rows["high"], strict=True)
+            ],
+            "correct": rows["correct"].round(digits),
+            "pairs": rows["n_pairs"],
+            "errors of scores": rows["uncertainty"],
+        }
+    )
+
+
+def ranked(opinions: pd.DataFrame) -> AverageRanks | None:
+    """Rank methods by SRCC over the datasets with people's scores; None with fewer than two datasets or methods.
+
+    Only methods that every such dataset has take part; published scores stand for one dataset and do not.
+    """
+    rows = opinions[opinions["human"] & (opinions["test"] == "srcc") & (opinions["distortion"] == "")]
+    rows = _strictest(rows[rows["setting"] != "published"])
+    datasets = rows["dataset"].nunique()
+    complete = rows.groupby("label")["dataset"].nunique()
+    rows = rows[rows["label"].isin(complete.index[complete == datasets])]
+    if datasets < 2 or rows["label"].nunique() < 2:
+        return None
+    return average_ranks(rows.rename(columns={"method": "id", "label": "method"})[["dataset", "method", "value"]])

@@ -123,7 +123,7 @@ def _own_kernel(staging: Path) -> Iterator[None]:
 def _parameters(
     notebook: str, params: Report, evaluate: Path | None, audit: Path | None, scores: Sequence[Path],
     features: Sequence[Path], interventions: Sequence[Path], history: Sequence[Path], models: Sequence[Path],
-    validations: Sequence[Path],
+    validations: Sequence[Path], degraded: Sequence[Path],
 ) -> dict[str, Any]:  # fmt: skip
     if audit is not None:
         # The page on protocols has nothing to do with models: its notebook has one input.
@@ -137,6 +137,7 @@ def _parameters(
         "history": history,
         "models": models,
         "validations": validations,
+        "degraded": degraded,
     }
     return {
         "notebook": notebook,
@@ -276,6 +277,7 @@ def run(
     history: Sequence[Path] = (),
     models: Sequence[Path] = (),
     validations: Sequence[Path] = (),
+    degraded: Sequence[Path] = (),
 ) -> str:
     """Render one notebook; return a one-line summary.
 
@@ -293,13 +295,23 @@ def run(
     import nbformat
 
     folders = [path for path in (evaluate, audit) if path is not None]
-    for path in (template, *folders, *scores, *features, *interventions, *history, *models, *validations):
+    for path in (template, *folders, *scores, *features, *interventions, *history, *models, *validations, *degraded):
         if not Path(path).exists():
             raise DataError(f"{path}: missing; run the stage that makes it (snakemake {path})")
     with tempfile.TemporaryDirectory(prefix="causaliqa-report-") as name:
         staging = Path(name)
         parameters = _parameters(
-            notebook, params, evaluate, audit, scores, features, interventions, history, models, validations
+            notebook,
+            params,
+            evaluate,
+            audit,
+            scores,
+            features,
+            interventions,
+            history,
+            models,
+            validations,
+            degraded,
         )
         executed = normalise(_execute(Path(template), parameters, staging))
         page = to_html(executed)
