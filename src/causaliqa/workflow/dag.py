@@ -34,7 +34,7 @@ class Dag:
     Attributes
     ----------
     jobs : the jobs.
-    rules : stage to the names of the rules in its file, in the file's order.
+    rules : stage to the names of the rules in its file, in the file's order; stages that make nothing are left out.
     rule_files : stage to its rule file.
     shared : workflow files that every stage depends on.
     """
@@ -120,9 +120,11 @@ def build_dag(root: Path) -> Dag:
         if rule.name != "all":
             grouped.setdefault(stage_of(rule), []).append(rule.name)
     files = {stage_of(rule): Path(str(rule.snakefile)).relative_to(root).as_posix() for rule in rules}
-    stages = {stage: tuple(names) for stage, names in grouped.items()}
+    # A stage that makes nothing under this configuration (no deep metric, no weights) is none.
+    makers = {job.stage for job in plain if job.outputs}
+    stages = {stage: tuple(names) for stage, names in grouped.items() if stage in makers}
     return Dag(
-        jobs=plain,
+        jobs=tuple(job for job in plain if job.stage in makers),
         rules=stages,
         rule_files={stage: files[stage] for stage in stages},
         shared=("Snakefile", "workflow/rules/common.smk"),
