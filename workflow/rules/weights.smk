@@ -4,11 +4,6 @@ from causaliqa.baselines.deep import needed_weights
 WEIGHTS = needed_weights([*PARAMS.baselines.metrics, *PARAMS.baselines.consensus])
 
 
-def weights_entry(wildcards):
-    """The registry's entry of one set of weights: editing another entry does not fetch this one again."""
-    return json.dumps(read_yaml(Path("data/weights.yaml")).get(wildcards.weights))
-
-
 rule weights:
     input:
         # An edit of the registry fetches only the weights whose entry changed: see params.
@@ -30,7 +25,10 @@ rule weights:
         runtime=240,
     params:
         out=subpath(output.tensors, parent=True),
-        entry=weights_entry,
+        # The entry of these weights: editing another one does not fetch them again.
+        entry=lambda wildcards: json.dumps(
+            read_yaml(Path("data/weights.yaml")).get(wildcards.weights)
+        ),
     message:
         "Fetching weights {wildcards.weights} (as long as the download)"
     shell:

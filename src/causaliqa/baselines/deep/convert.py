@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -245,8 +246,10 @@ def _from_torch(path: Path, layout: Layout) -> dict[str, Tensor]:
             with zipfile.ZipFile(path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > MAX_BYTES["torch"]:
                     raise _Malformed(f"unpacks to more than {MAX_BYTES['torch']} bytes")
-        # weights_only: an unpickler that knows tensors and nothing that could run.
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that it then refuses
+            # weights_only: an unpickler that knows tensors and nothing that could run.
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (
         pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, LookupError, TypeError,
         AttributeError, AssertionError, ArithmeticError, MemoryError, ImportError,
