@@ -20,6 +20,7 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/project.smk"
 include: "workflow/rules/regress.smk"
+include: "workflow/rules/weights.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/audit.smk"
@@ -35,6 +36,7 @@ rule all:
         rules.stage_embed.input,
         rules.stage_project.input,
         rules.stage_regress.input,
+        rules.stage_weights.input,
         rules.stage_baselines.input,
         rules.stage_evaluate.input,
         rules.stage_audit.input,

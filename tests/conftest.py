@@ -21,3 +21,15 @@ def test_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"CAUSALIQA_TEST_DATA={folder} is not a folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def test_weights() -> Path:
+    """Folder with published weights of networks (squeezenet1_1_imagenet_fp16.npz), or skip."""
+    folder = os.environ.get("CAUSALIQA_TEST_WEIGHTS", "")
+    if not folder:
+        pytest.skip("CAUSALIQA_TEST_WEIGHTS is not set: it names a folder that holds squeezenet1_1_imagenet_fp16.npz")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.skip(f"CAUSALIQA_TEST_WEIGHTS={folder} is not a folder")
+    return path

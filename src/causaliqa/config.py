@@ -238,9 +238,11 @@ class Regress(Section):
 
 
 class Baselines(Section):
-    """Stage baselines: classical full-reference metrics and their consensus."""
+    """Stage baselines: full-reference metrics and the consensus of some."""
 
-    metrics: Names = Field(["psnr", "ssim", "ms_ssim", "gmsd"], description="Metrics reported as baselines.")
+    metrics: Names = Field(
+        ["psnr", "ssim", "ms_ssim", "gmsd"], description="Metrics reported as baselines; deep ones fetch weights."
+    )
     consensus: Annotated[Names, Field(min_length=2)] = Field(
         ["mdsi", "haarpsi", "vsi"],
         description="Metrics whose rank consensus is the pseudo-MOS; never reported as competitors.",

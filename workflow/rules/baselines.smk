@@ -1,9 +1,11 @@
-# Degraded and labelled sets -> classical full-reference metrics, and the consensus that stands in for opinions.
+# Degraded and labelled sets -> full-reference metrics, and the consensus that stands in for opinions.
 
 
 rule baselines:
     input:
         pairs=pairs_of,
+        # Empty without deep metrics.
+        weights=expand("data/weights/{weights}.safetensors", weights=WEIGHTS),
         code=stage_code("baselines"),
     output:
         scores="results/baselines/{dataset}/scores.parquet",
@@ -17,14 +19,15 @@ rule baselines:
         "../envs/causaliqa.yaml"
     threads: PROCESSES
     resources:
-        mem_mb=4000,
+        # Each process holds its own networks and their maps.
+        mem_mb=16000 if WEIGHTS else 4000,
         runtime=240,
     params:
         pairs=folder_of("pairs"),
         out=subpath(output.scores, parent=True),
         baselines=section("baselines"),
     message:
-        "Measuring {wildcards.dataset} with classical metrics, {threads} processes (seconds a reference)"
+        "Measuring {wildcards.dataset} with full-reference metrics, {threads} processes (seconds a reference)"
     # One thread a process: sums in a fixed order, and no more threads than processes.
     shell:
         "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from causaliqa.baselines.deep import NEEDS, WEIGHTS
+from causaliqa.baselines.deep.function import DeepFunction
 from causaliqa.baselines.dss import dss
 from causaliqa.baselines.fsim import fsim, fsimc
 from causaliqa.baselines.gmsd import gmsd
@@ -49,6 +52,7 @@ class Metric:
     range : least and largest possible score.
     colour : what is done with RGB.
     reference_paper : short citation.
+    weights : names of the pretrained weights that a deep metric needs.
     """
 
     name: str
@@ -58,10 +62,12 @@ class Metric:
     range: tuple[float, float]
     colour: str
     reference_paper: str
+    weights: tuple[str, ...] = ()
 
 
 _LUMA = "BT.601 luma"
 
+#: Classical metrics: NumPy and SciPy only.
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -114,8 +120,35 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def get(name: str) -> Metric:
+def _deep(name: str, title: str, top: float, paper: str) -> Metric:
+    return Metric(name, title, DeepFunction(name), False, (0.0, top), "RGB", paper, NEEDS[name])
+
+
+_ZHANG = "Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018"
+_DING = "Ding, Ma, Wang, Simoncelli, TPAMI 2022"
+_LIAO = "Liao, Chen, Zhu, Wang, Zhou, Kwong, ACM MM 2022"
+#: Metrics on pretrained networks, see docs/deep_baselines.md. They load torch when they are called.
+DEEP: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _deep("squeeze_lpips", "LPIPS form (SqueezeNet)", 2.0, f"after {_ZHANG}, uniform weights"),
+        _deep("squeeze_dists", "DISTS form (SqueezeNet)", 1.5, f"after {_DING}, uniform weights"),
+        _deep("squeeze_wsd", "Wasserstein form (SqueezeNet)", 1.0, f"after {_LIAO}, uniform weights"),
+        _deep("lpips_alex", "LPIPS (AlexNet)", math.inf, _ZHANG),
+        _deep("lpips_vgg", "LPIPS (VGG-16)", math.inf, _ZHANG),
+        _deep("lpips_squeeze", "LPIPS (SqueezeNet)", math.inf, _ZHANG),
+        _deep("dists", "DISTS", 1.5, _DING),
+        _deep("deepwsd", "DeepWSD", math.inf, _LIAO),
+    )
+}
+
+
+def get(name: str, weights: Path = WEIGHTS) -> Metric:
     """Return a metric by name.
+
+    Parameters
+    ----------
+    weights : where a deep metric's weights lie.
 
     Raises
     ------
@@ -124,11 +157,14 @@ def get(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    close = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(METRICS)}"
+    if name in DEEP:
+        return replace(DEEP[name], function=DeepFunction(name, weights))
+    known = [*METRICS, *DEEP]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
     raise ConfigError(f"no metric is named {name!r}; {hint}")
 
 
-def get_all(names: Iterable[str]) -> list[Metric]:
-    """Return metrics by name, in order, each once."""
-    return [get(name) for name in dict.fromkeys(names)]
+def get_all(names: Iterable[str], weights: Path = WEIGHTS) -> list[Metric]:
+    """Return metrics by name, in order, each once; see :func:`get`."""
+    return [get(name, weights) for name in dict.fromkeys(names)]

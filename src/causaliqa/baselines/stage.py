@@ -1,4 +1,4 @@
-"""Stage ``baselines``: score a degraded set with classical metrics and form their consensus, the pseudo-MOS."""
+"""Stage ``baselines``: score a degraded set with full-reference metrics and form their consensus, the pseudo-MOS."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from causaliqa.baselines.deep import WEIGHTS
+from causaliqa.baselines.deep.function import check_weights
 from causaliqa.baselines.psnr import PSNR_CAP_DB
 from causaliqa.baselines.registry import Metric, get_all
 from causaliqa.datasets.names import REFERENCE
@@ -18,6 +20,7 @@ from causaliqa.datasets.pairs import open_pairs
 from causaliqa.errors import CausalIQAError, DataError
 from causaliqa.io import atomic_directory
 from causaliqa.progress import progress
+from causaliqa.seeding import make_deterministic
 from causaliqa.tables import SCORE_COLUMNS, quality, score_table, write_scores
 
 if TYPE_CHECKING:
@@ -28,9 +31,12 @@ CONSENSUS = "consensus"
 _IMAGE_COLUMNS = ["dataset", "image", "reference", "distortion", "level"]
 
 
-def _score_reference(folder: Path, reference: str, names: list[str]) -> list[tuple[str, list[float]]]:
+def _score_reference(folder: Path, reference: str, names: list[str], weights: Path) -> list[tuple[str, list[float]]]:
     """Return (image, one score a metric) for every distorted image of one reference."""
-    metrics = get_all(names)
+    metrics = get_all(names, weights)
+    if any(metric.weights for metric in metrics):
+        # One thread: sums in a fixed order, and no more threads than processes.
+        make_deterministic(1)
     rows = []
     stored = open_pairs(folder)
     pristine_images = set(stored.manifest.loc[stored.manifest["distortion"] == REFERENCE, "image"])
@@ -44,14 +50,15 @@ def _score_reference(folder: Path, reference: str, names: list[str]) -> list[tup
     return rows
 
 
-def score_set(folder: Path, names: list[str], jobs: int) -> pd.DataFrame:
+def score_set(folder: Path, names: list[str], jobs: int, weights: Path = WEIGHTS) -> pd.DataFrame:
     """Score every distorted image of a degraded or labelled set against its reference.
 
     Parameters
     ----------
     folder : what stage ``degrade``, or ``fetch`` for a labelled set, wrote.
-    names : metrics, see :data:`causaliqa.baselines.registry.METRICS`.
+    names : metrics, see :data:`causaliqa.baselines.registry.METRICS` and :data:`causaliqa.baselines.registry.DEEP`.
     jobs : processes; each takes one reference at a time. The result does not depend on it.
+    weights : where the weights of deep metrics lie.
 
     Returns
     -------
@@ -64,19 +71,22 @@ def score_set(folder: Path, names: list[str], jobs: int) -> pd.DataFrame:
         If a metric is unknown.
     DataError
         If the set is damaged or an image is too small for a metric; the message names the image.
+    ModelError
+        If the weights of a deep metric are missing or damaged.
     """
-    metrics = get_all(names)
+    metrics = get_all(names, weights)
+    check_weights(names, weights)
     stored = open_pairs(folder)
     scores: dict[str, list[float]] = {}
     title = f"baselines {stored.name}"
     references = stored.references
     if jobs == 1 or len(references) == 1:
         for reference in progress(references, desc=title, unit="reference"):
-            scores.update(_score_reference(folder, reference, names))
+            scores.update(_score_reference(folder, reference, names, weights))
     else:
         # Spawned, not forked: the parent holds the threads of pyarrow and perhaps of torch.
         with ProcessPoolExecutor(min(jobs, len(references)), mp_context=get_context("spawn")) as pool:
-            tasks = [pool.submit(_score_reference, folder, reference, names) for reference in references]
+            tasks = [pool.submit(_score_reference, folder, reference, names, weights) for reference in references]
             try:
                 for task in progress(as_completed(tasks), total=len(tasks), desc=title, unit="reference"):
                     scores.update(task.result())
@@ -141,7 +151,7 @@ def consensus(members: pd.DataFrame) -> pd.DataFrame:
     return score_table(images, values, method=CONSENSUS, setting="pseudo_mos", higher_is_better=True)[SCORE_COLUMNS]
 
 
-def run(folder: Path, out: Path, params: Baselines, jobs: int) -> str:
+def run(folder: Path, out: Path, params: Baselines, jobs: int, weights: Path = WEIGHTS) -> str:
     """Write ``scores.parquet``, ``members.parquet`` and ``consensus.parquet`` into `out`, all or nothing.
 
     Returns
@@ -152,10 +162,10 @@ def run(folder: Path, out: Path, params: Baselines, jobs: int) -> str:
     ------
     ConfigError
         If a metric is unknown.
-    DataError
+    DataError, ModelError
         See :func:`score_set`.
     """
-    table = score_set(folder, [*params.metrics, *params.consensus], jobs)
+    table = score_set(folder, [*params.metrics, *params.consensus], jobs, weights)
     members = table[table["method"].isin(params.consensus)]
     pseudo = consensus(members)
     with atomic_directory(out) as temporary:

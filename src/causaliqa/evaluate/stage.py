@@ -560,6 +560,7 @@ def run(
             "score table": scores,
             "manifest": manifests,
             "consensus members": members,
+            "labelled manifest": [Path(folder) / MANIFEST for folder in labelled],
             "labelled scores": labelled_scores,
             "published scores": [Path(item.csv) for item in params.published.values()],
             "published correlations": [] if literature is None else [literature],
