@@ -243,6 +243,9 @@ class Baselines(Section):
     metrics: Names = Field(
         ["psnr", "ssim", "ms_ssim", "gmsd"], description="Metrics reported as baselines; deep ones fetch weights."
     )
+    labelled_metrics: OptionalNames = Field(
+        [], description="Metrics of labelled sets alone, beside `metrics`: the synthetic sets do without slow ones."
+    )
     consensus: Annotated[Names, Field(min_length=2)] = Field(
         ["mdsi", "haarpsi", "vsi"],
         description="Metrics whose rank consensus is the pseudo-MOS; never reported as competitors.",
@@ -364,6 +367,14 @@ class Params(Section):
                     near = _nearest(name, self.fetch.datasets)
                     raise ValueError(
                         f"pretrain.scenarios.{scenario}: dataset {name!r} is not among fetch.datasets{near}"
+                    )
+        scored = {*self.baselines.metrics, *self.baselines.consensus}
+        for name, members in self.evaluate.rank_averages.items():
+            for member in members:
+                if member not in scored:
+                    near = _nearest(member, sorted(scored))
+                    raise ValueError(
+                        f"evaluate.rank_averages.{name}: {member!r} is not among baselines.metrics and baselines.consensus{near}"
                     )
         if "audit" in self.report.notebooks and not self.audit.scores:
             raise ValueError("report.notebooks: the page 'audit' needs audit.scores; set it, or take the page out")

@@ -1,11 +1,18 @@
 # Degraded and labelled sets -> full-reference metrics, and the consensus that stands in for opinions.
 
 
+def weights_of(dataset):
+    """Names of the weights that a dataset's metrics need."""
+    return sorted({*WEIGHTS, *(LABELLED_WEIGHTS if dataset in LABELLED else [])})
+
+
 rule baselines:
     input:
         pairs=pairs_of,
         # Empty without deep metrics.
-        weights=expand("data/weights/{weights}.safetensors", weights=WEIGHTS),
+        weights=lambda wildcards: expand(
+            "data/weights/{weights}.safetensors", weights=weights_of(wildcards.dataset)
+        ),
         code=stage_code("baselines"),
     output:
         scores="results/baselines/{dataset}/scores.parquet",
@@ -20,12 +27,12 @@ rule baselines:
     threads: PROCESSES
     resources:
         # Each process holds its own networks and their maps.
-        mem_mb=16000 if WEIGHTS else 4000,
+        mem_mb=lambda wildcards: 16000 if weights_of(wildcards.dataset) else 4000,
         runtime=240,
     params:
         pairs=folder_of("pairs"),
         out=subpath(output.scores, parent=True),
-        baselines=section("baselines"),
+        baselines=baselines_section,
     message:
         "Measuring {wildcards.dataset} with full-reference metrics, {threads} processes (seconds a reference)"
     # One thread a process: sums in a fixed order, and no more threads than processes.

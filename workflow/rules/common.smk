@@ -173,6 +173,18 @@ def own_files(wildcards):
     return [path for path in [Path(entry["folder"], table)] if path.is_file()]
 
 
+def baselines_section(wildcards):
+    """Section baselines of one dataset: what is measured on labelled sets alone is no concern of the others."""
+    own = PARAMS.baselines
+    more = own.labelled_metrics if wildcards.dataset in LABELLED else []
+    return own.model_copy(
+        update={
+            "metrics": list(dict.fromkeys([*own.metrics, *more])),
+            "labelled_metrics": [],
+        }
+    ).model_dump_json()
+
+
 def registry_entry(wildcards):
     """The registry's entry of one dataset: editing another entry does not fetch this one again."""
     return json.dumps(read_yaml(Path("data/registry.yaml")).get(wildcards.dataset))

@@ -1,7 +1,9 @@
 # Registry of weights -> verified, converted weights of the deep metrics that are configured; none, no job.
 from causaliqa.baselines.deep import needed_weights
 
+# Of metrics that every dataset is measured with, and of those for labelled sets.
 WEIGHTS = needed_weights([*PARAMS.baselines.metrics, *PARAMS.baselines.consensus])
+LABELLED_WEIGHTS = needed_weights(PARAMS.baselines.labelled_metrics)
 
 
 rule weights:
@@ -38,8 +40,10 @@ rule weights:
 
 rule stage_weights:
     input:
-        expand("data/weights/{weights}.safetensors", weights=WEIGHTS),
-        expand("data/weights/{weights}.json", weights=WEIGHTS),
+        expand(
+            ["data/weights/{weights}.safetensors", "data/weights/{weights}.json"],
+            weights=sorted({*WEIGHTS, *LABELLED_WEIGHTS}),
+        ),
     localrule: True
     message:
         "Stage weights is complete"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from causaliqa.config import Evaluate
 from causaliqa.datasets.names import REFERENCE
-from causaliqa.datasets.raw import ABOUT
+from causaliqa.datasets.raw import ABOUT, MANIFEST
 from causaliqa.errors import DataError
 from causaliqa.evaluate import intervals
 from causaliqa.evaluate.agreement import Agreement

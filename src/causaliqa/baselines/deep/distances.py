@@ -72,12 +72,12 @@ def agreement(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def dists_form(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
-    """Return 1 - the mean over stages of the mean over channels of texture and structure, in [0, 1.5].
+    """Return 1 - the mean over all channels of all stages of texture and structure, in [0, 1.5].
 
-    Every stage weighs alike, in it every channel, texture as much as structure.
+    :func:`dists` with equal weights: every channel counts alike, texture as much as structure.
     """
-    parts = [torch.cat(agreement(a, b), 1).mean(1) for a, b in zip(first, second, strict=True)]
-    return (1 - torch.stack(parts).mean(0)).clamp(min=0)
+    terms = [term for a, b in zip(first, second, strict=True) for term in agreement(a, b)]
+    return (1 - torch.cat(terms, 1).mean(1)).clamp(min=0)
 
 
 def dists(first: Sequence[Tensor], second: Sequence[Tensor], alpha: Tensor, beta: Tensor) -> Tensor:

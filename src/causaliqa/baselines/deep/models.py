@@ -114,9 +114,9 @@ def _squeezenet_torchvision() -> nn.Module:
 
 
 RECIPES: dict[str, Recipe] = {
-    "squeeze_lpips": Recipe(SqueezeNet, _whole, lambda a, b, _, __: distances.lpips_form(a[1:], b[1:])),
-    "squeeze_dists": Recipe(SqueezeNet, _whole, lambda a, b, _, __: distances.dists_form(a, b)),
-    "squeeze_wsd": Recipe(SqueezeNet, _whole, lambda a, b, _, __: distances.wasserstein_form(a[1:], b[1:])),
+    "squeeze_lpips": Recipe(SqueezeNet, short_side, lambda a, b, _, __: distances.lpips_form(a[1:], b[1:])),
+    "squeeze_dists": Recipe(SqueezeNet, short_side, lambda a, b, _, __: distances.dists_form(a, b)),
+    "squeeze_wsd": Recipe(SqueezeNet, short_side, lambda a, b, _, __: distances.wasserstein_form(a[1:], b[1:])),
     "lpips_alex": Recipe(AlexNet, _whole, _lpips_distance),
     "lpips_vgg": Recipe(_vgg16_max, _whole, _lpips_distance),
     "lpips_squeeze": Recipe(_squeezenet_torchvision, _whole, _lpips_distance),
