@@ -15,6 +15,7 @@ from causaliqa.baselines.fsim import fsim, fsimc
 from causaliqa.baselines.gmsd import gmsd
 from causaliqa.baselines.haarpsi import haarpsi, haarpsi_med
 from causaliqa.baselines.iw_ssim import iw_ssim
+from causaliqa.baselines.mad import mad
 from causaliqa.baselines.mdsi import mdsi
 from causaliqa.baselines.ms_gmsd import ms_gmsd, ms_gmsdc
 from causaliqa.baselines.ms_ssim import ms_ssim
@@ -79,6 +80,7 @@ METRICS: dict[str, Metric] = {
         Metric("ms_ssim", "MS-SSIM", ms_ssim, True, (0.0, 1.0), _LUMA, "Wang, Simoncelli, Bovik, Asilomar 2003"),
         Metric("iw_ssim", "IW-SSIM", iw_ssim, True, (0.0, 1.0), _LUMA, "Wang, Li, TIP 2011"),
         Metric("nlpd", "NLPD", nlpd, False, (0.0, math.inf), _LUMA, "Laparra, Ballé, Berardino, Simoncelli, HVEI 2016"),
+        Metric("mad", "MAD", mad, False, (0.0, math.inf), _LUMA, "Larson, Chandler, JEI 2010"),
         Metric("vif", "VIF", vif, True, (0.0, math.inf), _LUMA, "Sheikh, Bovik, TIP 2006, wavelet domain"),
         Metric("ms_gmsd", "MS-GMSD", ms_gmsd, False, (0.0, 0.5), _LUMA, "Zhang, Sander, Bermak, ICASSP 2017"),
         Metric("ms_gmsdc", "MS-GMSDc", ms_gmsdc, False, (0.0, 2.0), "YIQ", "Zhang, Sander, Bermak, ICASSP 2017"),
