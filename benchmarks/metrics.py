@@ -1,9 +1,10 @@
-"""CPU time of every metric on one thread, beside piq and scikit-image, in one run.
+"""CPU time of every metric on one thread, beside piq, pyiqa and scikit-image, in one run.
 
-    pip install 'causaliqa[oracle]' && pip install --no-deps torchvision
+    pip install 'causaliqa[oracle]' && pip install --no-deps torchvision pyiqa
     OMP_NUM_THREADS=1 python benchmarks/metrics.py --out benchmarks/results/metrics.csv
 
-One pair of RGB images, 512 x 384, uint8 for ours and scikit-image, float32 tensors made beforehand for piq. Each
+One pair of RGB images, 512 x 384, uint8 for ours and scikit-image, float32 tensors made beforehand for piq and
+pyiqa. Each
 function runs in turn, round after round, so that a disturbance hits all alike; the median of the rounds' CPU times
 (of the process, not of the wall) counts. Values stand beside the times: equal names need not be equal variants.
 """
@@ -13,12 +14,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import importlib
+import importlib.util
 import os
 import platform
 import statistics
 import sys
 import time
+import types
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -93,7 +98,28 @@ def opponents(first: np.ndarray, second: np.ndarray) -> list[Entry]:
                 return float(function(y, x))  # type: ignore[arg-type]
 
         found.append((name, f"piq {piq.__version__}", call))
+    try:
+        theirs_mad = _pyiqa("pyiqa.archs.mad_arch").MAD
+    except ImportError as error:
+        sys.stderr.write(f"pyiqa is left out: {error}\n")
+        return found
+    # On luma, as the authors define the metric; and on each channel, as is its default.
+    for label, judge in (("luma", theirs_mad(test_y_channel=True)), ("channels", theirs_mad())):
+        found.append(("mad", f"pyiqa {version('pyiqa')}, {label}", lambda judge=judge: float(judge(y, x))))  # type: ignore[misc]
     return found
+
+
+def _pyiqa(name: str) -> types.ModuleType:
+    """Import a module of pyiqa alone: the package itself imports much that one metric does not need."""
+    spec = importlib.util.find_spec("pyiqa")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("it is not installed")
+    (root,) = spec.submodule_search_locations
+    for package in ("pyiqa", "pyiqa.archs", "pyiqa.utils", "pyiqa.matlab_utils"):
+        shell = types.ModuleType(package)
+        shell.__path__ = [str(Path(root).joinpath(*package.split(".")[1:]))]
+        sys.modules[package] = shell
+    return importlib.import_module(name)
 
 
 def table(path: Path) -> str:

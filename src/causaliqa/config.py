@@ -368,14 +368,12 @@ class Params(Section):
                     raise ValueError(
                         f"pretrain.scenarios.{scenario}: dataset {name!r} is not among fetch.datasets{near}"
                     )
-        scored = {*self.baselines.metrics, *self.baselines.consensus}
+        scored = {*self.baselines.metrics, *self.baselines.labelled_metrics, *self.baselines.consensus}
         for name, members in self.evaluate.rank_averages.items():
             for member in members:
                 if member not in scored:
-                    near = _nearest(member, sorted(scored))
-                    raise ValueError(
-                        f"evaluate.rank_averages.{name}: {member!r} is not among baselines.metrics and baselines.consensus{near}"
-                    )
+                    where = f"the metrics of section baselines{_nearest(member, sorted(scored))}"
+                    raise ValueError(f"evaluate.rank_averages.{name}: {member!r} is not among {where}")
         if "audit" in self.report.notebooks and not self.audit.scores:
             raise ValueError("report.notebooks: the page 'audit' needs audit.scores; set it, or take the page out")
         return self

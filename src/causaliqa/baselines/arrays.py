@@ -1,4 +1,4 @@
-"""What the metrics share: one gate for their input, luma, block means and gradients.
+"""What the metrics share: one gate for their input, luma, block means, gradients and the region that counts.
 
 The filters follow MATLAB's ``conv2(..., 'same')`` and ``imfilter``, because the published numbers come from MATLAB
 code; SciPy's ``'same'`` is shifted by one pixel for kernels of even size. All arithmetic is float64 and free of BLAS
@@ -7,6 +7,7 @@ calls, so that scores do not depend on the number of threads.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -182,3 +183,80 @@ def similarity(first: np.ndarray, second: np.ndarray, constant: float) -> np.nda
     squares += constant
     product /= squares
     return product
+
+
+@dataclass(frozen=True)
+class Region:
+    """The part of a pair that counts, at one scale.
+
+    Attributes
+    ----------
+    cover : array (H, W) in [0, 1], the share of each pixel that lies in the mask; None where all of every pixel does.
+    metric : name used in messages.
+    """
+
+    cover: np.ndarray | None
+    metric: str
+
+    @classmethod
+    def of(cls, mask: np.ndarray | None, size: tuple[int, ...], metric: str) -> Region:
+        """Return the region of a mask.
+
+        Parameters
+        ----------
+        mask : bool array (H, W), True where a pixel counts; None: everywhere.
+        size : height and width of the images.
+        metric : name used in messages.
+
+        Raises
+        ------
+        DataError
+            If the mask is not boolean, has another shape, or is False everywhere.
+        """
+        if mask is None:
+            return cls(None, metric)
+        mask = np.asarray(mask)
+        if mask.dtype != np.bool_:
+            raise DataError(f"mask: is of type {mask.dtype}; pass a boolean array, for example mask > 0")
+        if mask.shape != size:
+            raise DataError(
+                f"mask: is {'x'.join(map(str, mask.shape))}, the images {size[0]}x{size[1]} (height x width); "
+                "pass one value for each pixel"
+            )
+        if not mask.any():
+            raise DataError("mask: no pixel counts; set the pixels to judge to True")
+        return cls(None if mask.all() else mask.astype(np.float64), metric)
+
+    def shrunk(self, factor: int) -> Region:
+        """Return the region after :func:`block_mean`; blocks at the border count by what lies inside the image."""
+        if self.cover is None:
+            return self
+        return Region(block_mean(self.cover, factor, "symmetric"), self.metric)
+
+    def pick(self, values: np.ndarray) -> np.ndarray:
+        """Return the values of a map whose places lie at least half in the region.
+
+        Parameters
+        ----------
+        values : array (..., H - 2 m, W - 2 m): one value for every window of 2 m + 1 pixels inside the image.
+
+        Returns
+        -------
+        Array (..., N); `values` itself where everything counts, so that a mask of ones changes no digit.
+
+        Raises
+        ------
+        DataError
+            If no place is left.
+        """
+        if self.cover is None:
+            return values
+        margins = [(size - places) // 2 for size, places in zip(self.cover.shape, values.shape[-2:], strict=True)]
+        chosen = self.cover[tuple(slice(m, size - m) for m, size in zip(margins, self.cover.shape, strict=True))] >= 0.5
+        if not chosen.any():
+            height, width = self.cover.shape
+            raise DataError(
+                f"mask: {self.metric} has no window inside the image, at {height}x{width} pixels, whose centre counts; "
+                "enlarge the region or choose a metric with smaller windows"
+            )
+        return values[..., chosen]

@@ -16,26 +16,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from causaliqa.baselines.arrays import PREWITT, block_mean, gradients, luma, prepare, similarity
+from causaliqa.baselines.arrays import PREWITT, Region, block_mean, gradients, luma, prepare, similarity
 
 _C = 170.0
 
 
-def gmsd(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+def gmsd(
+    reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0, mask: np.ndarray | None = None
+) -> float:
     """Return the gradient magnitude similarity deviation, 0 for identical images; lower is better.
 
     Parameters
     ----------
     reference, distorted : arrays (H, W) or (H, W, 3) of equal shape, integer or float, in [0, `data_range`].
     data_range : largest value a pixel can have.
+    mask : bool array (H, W); only 2 x 2 blocks count that are at least half True; default: all.
 
     Raises
     ------
     DataError
-        If the shapes differ or a pixel is NaN, infinite or out of range.
+        If the shapes differ, a pixel is NaN, infinite or out of range, or the mask does not fit or leaves no block.
     """
+    pair = prepare(reference, distorted, data_range, metric="GMSD")
+    region = Region.of(mask, pair[0].shape[-2:], "GMSD").shrunk(2)
     magnitudes = []
-    for image in prepare(reference, distorted, data_range, metric="GMSD"):
+    for image in pair:
         across, down = gradients(block_mean(luma(image), 2), PREWITT)
         magnitudes.append(np.sqrt(across * across + down * down))
-    return float(similarity(magnitudes[0], magnitudes[1], _C).std())
+    return float(region.pick(similarity(magnitudes[0], magnitudes[1], _C)).std())

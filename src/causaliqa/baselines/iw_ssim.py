@@ -26,7 +26,7 @@ import functools
 
 import numpy as np
 
-from causaliqa.baselines.arrays import luma, prepare
+from causaliqa.baselines.arrays import Region, luma, prepare
 from causaliqa.baselines.neighbours import OFFSETS, neighbour_products
 from causaliqa.baselines.ssim import smooth
 
@@ -113,8 +113,17 @@ def _enlarge(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(wide[lower] + np.diff(wide, axis=0)[lower] * weight)
 
 
-def _second_moments(band: np.ndarray, parent: np.ndarray | None) -> np.ndarray:
-    """Return the mean products (N, N) of the 3 x 3 neighbours, row by row, and the parent, over all blocks inside."""
+def _second_moments(band: np.ndarray, parent: np.ndarray | None, region: Region) -> np.ndarray:
+    """Return the mean products (N, N) of the 3 x 3 neighbours, row by row, and the parent, over all blocks inside.
+
+    Of a region, blocks count whose middle does.
+    """
+    if region.cover is not None:
+        rows, columns = band.shape[0] - 2, band.shape[1] - 2
+        blocks = [region.pick(band[down : down + rows, across : across + columns]) for down, across in OFFSETS]
+        if parent is not None:
+            blocks.append(region.pick(parent[1:-1, 1:-1]))
+        return np.array([[np.einsum("i,i->", one, other) / one.size for other in blocks] for one in blocks])
     neighbours = neighbour_products(band)
     if parent is None:
         return neighbours
@@ -156,12 +165,12 @@ def _channel(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndar
     return gain, noise
 
 
-def _information(first: np.ndarray, second: np.ndarray, parent: np.ndarray | None) -> np.ndarray:
+def _information(first: np.ndarray, second: np.ndarray, parent: np.ndarray | None, region: Region) -> np.ndarray:
     """Return the information weights of a band where the windows of SSIM lie: shape (H - 10, W - 10)."""
     height, width = first.shape
     if parent is not None:
         parent = _enlarge(parent, height, width)
-    values, vectors = np.linalg.eigh(_second_moments(first, parent))
+    values, vectors = np.linalg.eigh(_second_moments(first, parent, region))
     kept = values > max(float(values[-1]) * 1e-14, 0.0)
     values = np.where(kept, values, 0.0) * (values.sum() / values[kept].sum()) if kept.any() else np.zeros_like(values)
 
@@ -210,21 +219,27 @@ def _strip(
     return total
 
 
-def iw_ssim(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+def iw_ssim(
+    reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0, mask: np.ndarray | None = None
+) -> float:
     """Return the information content weighted structural similarity in [0, 1]; higher is better.
 
     Parameters
     ----------
     reference, distorted : arrays (H, W) or (H, W, 3) of equal shape, integer or float, in [0, `data_range`].
     data_range : largest value a pixel can have.
+    mask : bool array (H, W); at every scale only windows count, and only 3 x 3 blocks make the mixture, whose middle
+        is at least half True; default: all.
 
     Raises
     ------
     DataError
-        If the shapes differ, a pixel is NaN, infinite or out of range, or an image is smaller than 161 x 161.
+        If the shapes differ, a pixel is NaN, infinite or out of range, an image is smaller than 161 x 161, or the mask
+        does not fit or leaves no window at a scale (at the fifth none has its middle within 80 pixels of the border).
     """
     pair = prepare(reference, distorted, data_range, smallest=_SMALLEST, metric="IW-SSIM")
     bands_1, bands_2 = _pyramid(luma(pair[0])), _pyramid(luma(pair[1]))
+    region = Region.of(mask, pair[0].shape[-2:], "IW-SSIM")
     last = len(_WEIGHTS) - 1
     score = 1.0
     for scale, (first, second) in enumerate(zip(bands_1, bands_2, strict=True)):
@@ -234,10 +249,12 @@ def iw_ssim(reference: np.ndarray, distorted: np.ndarray, *, data_range: float =
         quality = 2 * (smooth(first * second) - product) + _C2
         quality /= smooth(first * first + second * second) - squares + _C2
         if scale == last:
-            mean = float((quality * (2 * product + _C1) / (squares + _C1)).mean())
+            mean = float(region.pick(quality * (2 * product + _C1) / (squares + _C1)).mean())
         else:
-            weight = _information(first, second, bands_1[scale + 1] if scale < last - 1 else None)
+            weight = _information(first, second, bands_1[scale + 1] if scale < last - 1 else None, region)
+            weight, quality = region.pick(weight), region.pick(quality)
             total = float(weight.sum())
             mean = float((quality * weight).sum()) / total if total > 0 else float(quality.mean())
         score *= max(0.0, mean) ** (_WEIGHTS[scale] / sum(_WEIGHTS))
+        region = region.shrunk(2)
     return score

@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from causaliqa.baselines.arrays import block_mean, luma, mix, prepare
+from causaliqa.baselines.arrays import Region, block_mean, luma, mix, prepare
 
 _WEIGHTS = (0.096, 0.596, 0.289, 0.019)
 _SMALLEST = 2 ** len(_WEIGHTS) + 1
@@ -52,7 +52,7 @@ def _energy(image: np.ndarray) -> np.ndarray:
     return np.asarray(horizontal)
 
 
-def _deviation(first: np.ndarray, second: np.ndarray) -> float:
+def _deviation(first: np.ndarray, second: np.ndarray, region: Region) -> float:
     """Return the standard deviation of the masked gradient similarity of two gray images."""
     energy_1, energy_2 = _energy(first), _energy(second)
     # Only the product of the magnitudes is needed: one root instead of two. It is exactly a where a = b.
@@ -64,48 +64,55 @@ def _deviation(first: np.ndarray, second: np.ndarray) -> float:
     product *= 2 - _ALPHA
     product += 9 * _C
     product /= energy_1
-    return float(product.std())
+    return float(region.pick(product).std())
 
 
-def _luma_score(first: np.ndarray, second: np.ndarray) -> float:
+def _luma_score(first: np.ndarray, second: np.ndarray, region: Region) -> float:
     total = 0.0
     for scale, weight in enumerate(_WEIGHTS):
         if scale:
-            first, second = block_mean(first, 2), block_mean(second, 2)
-        total += weight * _deviation(first, second) ** 2
+            first, second, region = block_mean(first, 2), block_mean(second, 2), region.shrunk(2)
+        total += weight * _deviation(first, second, region) ** 2
     return math.sqrt(total)
 
 
-def ms_gmsd(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+def ms_gmsd(
+    reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0, mask: np.ndarray | None = None
+) -> float:
     """Return the multi-scale gradient magnitude similarity deviation of the luma, in [0, 0.5]; lower is better.
 
     Parameters
     ----------
     reference, distorted : arrays (H, W) or (H, W, 3) of equal shape, integer or float, in [0, `data_range`].
     data_range : largest value a pixel can have.
+    mask : bool array (H, W); at every scale only pixels count that are at least half True; default: all.
 
     Raises
     ------
     DataError
-        If the shapes differ, a pixel is NaN, infinite or out of range, or an image is smaller than 17 x 17.
+        If the shapes differ, a pixel is NaN, infinite or out of range, an image is smaller than 17 x 17, or the mask
+        does not fit or leaves nothing at a scale.
     """
     first, second = prepare(reference, distorted, data_range, smallest=_SMALLEST, metric="MS-GMSD")
-    return _luma_score(luma(first), luma(second))
+    return _luma_score(luma(first), luma(second), Region.of(mask, first.shape[-2:], "MS-GMSD"))
 
 
-def ms_gmsdc(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+def ms_gmsdc(
+    reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0, mask: np.ndarray | None = None
+) -> float:
     """Return the multi-scale gradient magnitude similarity deviation of luma and colour, in [0, 2); lower is better.
 
     Parameters and errors are those of :func:`ms_gmsd`.
     """
     first, second = prepare(reference, distorted, data_range, smallest=_SMALLEST, metric="MS-GMSDc")
-    score = _luma_score(luma(first), luma(second))
+    region = Region.of(mask, first.shape[-2:], "MS-GMSDc")
+    score = _luma_score(luma(first), luma(second), region)
     share = 2 / (1 + _BETA2 * math.exp(-_BETA3 * score)) - 1
     if first.ndim == 2:
         return share * score
     # Block means and YIQ are linear: the difference alone is brought to the fourth scale.
     change = first - second
     for _ in _WEIGHTS[1:]:
-        change = block_mean(change, 2)
-    squares = sum(float((mix(change, weights) ** 2).mean()) for weights in (_I, _Q))
+        change, region = block_mean(change, 2), region.shrunk(2)
+    squares = sum(float((region.pick(mix(change, weights)) ** 2).mean()) for weights in (_I, _Q))
     return share * score + (1 - share) * _BETA1 * math.sqrt(squares)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from causaliqa.baselines.fsim import fsim, fsimc
 from causaliqa.baselines.gmsd import gmsd
 from causaliqa.baselines.haarpsi import haarpsi, haarpsi_med
 from causaliqa.baselines.iw_ssim import iw_ssim
+from causaliqa.baselines.mad import mad
 from causaliqa.baselines.mdsi import mdsi
 from causaliqa.baselines.ms_gmsd import ms_gmsd, ms_gmsdc
 from causaliqa.baselines.ms_ssim import ms_ssim
@@ -53,6 +54,7 @@ class Metric:
     colour : what is done with RGB.
     reference_paper : short citation.
     weights : names of the pretrained weights that a deep metric needs.
+    takes_mask : whether the function has the keyword `mask`, a bool array (H, W) of the pixels that count.
     """
 
     name: str
@@ -63,6 +65,41 @@ class Metric:
     colour: str
     reference_paper: str
     weights: tuple[str, ...] = ()
+    takes_mask: bool = False
+
+    @property
+    def better(self) -> str:
+        """The polarity in a word: higher or lower."""
+        return "higher" if self.higher_is_better else "lower"
+
+    def score(
+        self,
+        reference: np.ndarray,
+        distorted: np.ndarray,
+        *,
+        data_range: float = 255.0,
+        mask: np.ndarray | None = None,
+    ) -> float:
+        """Return the score of a pair, or of the part of it that a mask (H, W) selects.
+
+        Raises
+        ------
+        ConfigError
+            If there is a mask and the metric takes none.
+        DataError
+            See the metric's function.
+        """
+        if mask is None:
+            return self.function(reference, distorted, data_range=data_range)
+        self.require_mask()
+        keywords: dict[str, Any] = {"mask": mask}
+        return self.function(reference, distorted, data_range=data_range, **keywords)
+
+    def require_mask(self) -> None:
+        """Raise ConfigError if the metric takes no mask; the message names those that do."""
+        if not self.takes_mask:
+            able = ", ".join(metric.name for metric in METRICS.values() if metric.takes_mask)
+            raise ConfigError(f"{self.name} takes no mask; leave it out or choose one of {able}")
 
 
 _LUMA = "BT.601 luma"
@@ -71,8 +108,17 @@ _LUMA = "BT.601 luma"
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("psnr", "PSNR", psnr, True, (0.0, math.inf), "all channels together", "-"),
-        Metric("ssim", "SSIM", ssim, True, (-1.0, 1.0), _LUMA, "Wang, Bovik, Sheikh, Simoncelli, TIP 2004"),
+        Metric("psnr", "PSNR", psnr, True, (0.0, math.inf), "all channels together", "-", takes_mask=True),
+        Metric(
+            "ssim",
+            "SSIM",
+            ssim,
+            True,
+            (-1.0, 1.0),
+            _LUMA,
+            "Wang, Bovik, Sheikh, Simoncelli, TIP 2004",
+            takes_mask=True,
+        ),
         Metric(
             "ssim_downsampled",
             "SSIM (downsampled)",
@@ -81,14 +127,43 @@ METRICS: dict[str, Metric] = {
             (-1.0, 1.0),
             _LUMA,
             "Wang, Bovik, Sheikh, Simoncelli, TIP 2004",
+            takes_mask=True,
         ),
-        Metric("ms_ssim", "MS-SSIM", ms_ssim, True, (0.0, 1.0), _LUMA, "Wang, Simoncelli, Bovik, Asilomar 2003"),
-        Metric("iw_ssim", "IW-SSIM", iw_ssim, True, (0.0, 1.0), _LUMA, "Wang, Li, TIP 2011"),
+        Metric(
+            "ms_ssim",
+            "MS-SSIM",
+            ms_ssim,
+            True,
+            (0.0, 1.0),
+            _LUMA,
+            "Wang, Simoncelli, Bovik, Asilomar 2003",
+            takes_mask=True,
+        ),
+        Metric("iw_ssim", "IW-SSIM", iw_ssim, True, (0.0, 1.0), _LUMA, "Wang, Li, TIP 2011", takes_mask=True),
         Metric("nlpd", "NLPD", nlpd, False, (0.0, math.inf), _LUMA, "Laparra, Ballé, Berardino, Simoncelli, HVEI 2016"),
+        Metric("mad", "MAD", mad, False, (0.0, math.inf), _LUMA, "Larson, Chandler, JEI 2010"),
         Metric("vif", "VIF", vif, True, (0.0, math.inf), _LUMA, "Sheikh, Bovik, TIP 2006, wavelet domain"),
-        Metric("ms_gmsd", "MS-GMSD", ms_gmsd, False, (0.0, 0.5), _LUMA, "Zhang, Sander, Bermak, ICASSP 2017"),
-        Metric("ms_gmsdc", "MS-GMSDc", ms_gmsdc, False, (0.0, 2.0), "YIQ", "Zhang, Sander, Bermak, ICASSP 2017"),
-        Metric("gmsd", "GMSD", gmsd, False, (0.0, 0.5), _LUMA, "Xue, Zhang, Mou, Bovik, TIP 2014"),
+        Metric(
+            "ms_gmsd",
+            "MS-GMSD",
+            ms_gmsd,
+            False,
+            (0.0, 0.5),
+            _LUMA,
+            "Zhang, Sander, Bermak, ICASSP 2017",
+            takes_mask=True,
+        ),
+        Metric(
+            "ms_gmsdc",
+            "MS-GMSDc",
+            ms_gmsdc,
+            False,
+            (0.0, 2.0),
+            "YIQ",
+            "Zhang, Sander, Bermak, ICASSP 2017",
+            takes_mask=True,
+        ),
+        Metric("gmsd", "GMSD", gmsd, False, (0.0, 0.5), _LUMA, "Xue, Zhang, Mou, Bovik, TIP 2014", takes_mask=True),
         Metric(
             "mdsi",
             "MDSI",

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from causaliqa.baselines.arrays import block_mean, luma, matlab_factor, prepare
+from causaliqa.baselines.arrays import Region, block_mean, luma, matlab_factor, prepare
 
 _RADIUS = 5
 WINDOW = 2 * _RADIUS + 1
@@ -39,8 +39,11 @@ def smooth(image: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("ijk,k->ij", sliding_window_view(rows, WINDOW, axis=1), _GAUSSIAN))
 
 
-def moments(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """Return the mean over windows of SSIM and of its contrast-structure factor, for gray (H, W) in [0, 255]."""
+def moments(first: np.ndarray, second: np.ndarray, region: Region) -> tuple[float, float]:
+    """Return the mean over windows of SSIM and of its contrast-structure factor, for gray (H, W) in [0, 255].
+
+    Of a region, windows count whose middle pixel does.
+    """
     # SSIM needs the two variances only as their sum: four filtered images instead of five.
     mean_1, mean_2 = smooth(first), smooth(second)
     squares = mean_1 * mean_1
@@ -56,31 +59,39 @@ def moments(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     squares += _C1
     product /= squares
     product *= contrast
-    return float(product.mean()), float(contrast.mean())
+    return float(region.pick(product).mean()), float(region.pick(contrast).mean())
 
 
-def ssim(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+def ssim(
+    reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0, mask: np.ndarray | None = None
+) -> float:
     """Return the structural similarity in [-1, 1] at full resolution; higher is better.
 
     Parameters
     ----------
     reference, distorted : arrays (H, W) or (H, W, 3) of equal shape, integer or float, in [0, `data_range`].
     data_range : largest value a pixel can have.
+    mask : bool array (H, W); only windows whose middle pixel is True count; default: all.
 
     Raises
     ------
     DataError
-        If the shapes differ, a pixel is NaN, infinite or out of range, or an image is smaller than 11 x 11.
+        If the shapes differ, a pixel is NaN, infinite or out of range, an image is smaller than 11 x 11, or the mask
+        does not fit or leaves no window.
     """
     first, second = prepare(reference, distorted, data_range, smallest=WINDOW, metric="SSIM")
-    return moments(luma(first), luma(second))[0]
+    return moments(luma(first), luma(second), Region.of(mask, first.shape[-2:], "SSIM"))[0]
 
 
-def ssim_downsampled(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
+def ssim_downsampled(
+    reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0, mask: np.ndarray | None = None
+) -> float:
     """Return the structural similarity in [-1, 1] after the authors' downsampling rule; higher is better.
 
-    Parameters and errors are those of :func:`ssim`.
+    Parameters and errors are those of :func:`ssim`; after downsampling a pixel counts if half of its block does.
     """
     first, second = prepare(reference, distorted, data_range, smallest=WINDOW, metric="SSIM")
     factor = matlab_factor(*first.shape[-2:])
-    return moments(*(block_mean(luma(image), factor, "symmetric") for image in (first, second)))[0]
+    region = Region.of(mask, first.shape[-2:], "SSIM").shrunk(factor)
+    small_1, small_2 = (block_mean(luma(image), factor, "symmetric") for image in (first, second))
+    return moments(small_1, small_2, region)[0]

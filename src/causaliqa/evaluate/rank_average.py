@@ -36,7 +36,7 @@ def rank_averages(scores: pd.DataFrame, averages: Mapping[str, Sequence[str]], d
     ----------
     scores : score table with the members as setting ``baseline``; a metric that stands in two files counts once.
     averages : members by the average's name, ``evaluate.rank_averages``.
-    datasets : every one of them gets the averages, over all its scored images.
+    datasets : each on which all members are scored gets the averages, over all its scored images.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def rank_averages(scores: pd.DataFrame, averages: Mapping[str, Sequence[str]], d
     Raises
     ------
     ConfigError
-        If a member is not scored on a dataset, or an average has the name of a method.
+        If a member is scored on no dataset, the members on no common one, or an average has the name of a method.
     DataError
         If the members' images differ, or one is scored twice.
     """
@@ -56,9 +56,19 @@ def rank_averages(scores: pd.DataFrame, averages: Mapping[str, Sequence[str]], d
         key = f"evaluate.rank_averages.{name}"
         if (scores["method"] == name).any():
             raise ConfigError(f"{key}: a method has this name; choose another")
-        for dataset in datasets:
+        for dataset in _where(known, members, datasets):
             parts.append(_average(known[known["dataset"] == dataset], dataset, name, members, key))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SCORE_COLUMNS)
+
+
+def _where(known: pd.DataFrame, members: Sequence[str], datasets: Iterable[str]) -> list[str]:
+    """Return the datasets on which all members are scored; all of them if there is none, to say what is missing.
+
+    Slow metrics are scored on labelled sets alone (``baselines.labelled_metrics``).
+    """
+    names = list(datasets)
+    scored = {name: set(known.loc[known["dataset"] == name, "method"]) for name in names}
+    return [name for name in names if set(members) <= scored[name]] or names
 
 
 def _average(known: pd.DataFrame, dataset: str, name: str, members: Sequence[str], key: str) -> pd.DataFrame:
