@@ -4,8 +4,9 @@ import pytest
 from compared import images_of, scored
 from scipy.stats import rankdata
 
+from causaliqa.baselines.ranks import mean_rank
 from causaliqa.errors import ConfigError, DataError
-from causaliqa.evaluate.rank_average import mean_rank, rank_averages
+from causaliqa.evaluate.rank_average import rank_averages
 from causaliqa.tables import SCORE_COLUMNS
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from causaliqa.baselines.deep import WEIGHTS
 from causaliqa.baselines.deep.function import check_weights
 from causaliqa.baselines.psnr import PSNR_CAP_DB
+from causaliqa.baselines.ranks import mean_rank
 from causaliqa.baselines.registry import Metric, get_all
 from causaliqa.datasets.names import REFERENCE
 from causaliqa.datasets.pairs import open_pairs
@@ -130,8 +131,6 @@ def consensus(members: pd.DataFrame) -> pd.DataFrame:
     DataError
         If there are fewer than two metrics, or a metric lacks an image that another has.
     """
-    from scipy.stats import rankdata  # heavy, and no scoring process needs it
-
     oriented = members.assign(quality=quality(members))
     wide = oriented.pivot_table(index=["dataset", "image"], columns="method", values="quality", aggfunc="first")
     counts = oriented.groupby(["dataset", "image"]).size()
@@ -142,9 +141,7 @@ def consensus(members: pd.DataFrame) -> pd.DataFrame:
         raise DataError(f"image {worst[1]!r} of {worst[0]} is not scored exactly once by every member of the consensus")
     parts = []
     for _, group in wide.groupby(level="dataset", sort=True):
-        ranks = rankdata(group.to_numpy(), method="average", axis=0)
-        span = max(1, len(group) - 1)
-        parts.append(pd.Series(((ranks - 1) / span).mean(axis=1), index=group.index))
+        parts.append(pd.Series(mean_rank(list(group.to_numpy().T)), index=group.index))
     score = pd.concat(parts)
     images = members.drop_duplicates(["dataset", "image"])[_IMAGE_COLUMNS].reset_index(drop=True)
     values = score.loc[pd.MultiIndex.from_frame(images[["dataset", "image"]])].to_numpy(dtype=np.float64)

@@ -10,23 +10,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
+from causaliqa.baselines.ranks import mean_rank
 from causaliqa.errors import ConfigError, DataError
 from causaliqa.tables import SCORE_COLUMNS, quality, score_table
 
 _IMAGE = ["image", "reference", "distortion", "level"]
-
-
-def mean_rank(qualities: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the mean over methods of average ranks, as a share in [0, 1], shape (N,); a single image gets 0.
-
-    Ranks are added before they are divided: sums of halves are exact, so images with equal sums stay tied.
-    """
-    total = np.sum([rankdata(quality) for quality in qualities], axis=0)
-    return np.asarray((total / len(qualities) - 1.0) / max(1, len(total) - 1))
 
 
 def rank_averages(scores: pd.DataFrame, averages: Mapping[str, Sequence[str]], datasets: Iterable[str]) -> pd.DataFrame:
