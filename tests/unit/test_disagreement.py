@@ -9,7 +9,7 @@ from causaliqa.evaluate.disagreement import gmad_table
 from causaliqa.evaluate.gmad import GMAD_COLUMNS, gmad_pairs
 from causaliqa.figures.comparison import gmad_figure
 from causaliqa.io import write_parquet
-from causaliqa.report.gmad import load_pairs, load_pictures
+from causaliqa.report.gmad import by_dataset, folders, load_pairs, load_pictures, table
 
 
 def world():
@@ -100,11 +100,11 @@ def pairs(dataset="toy"):
 def test_pictures_of_pairs_can_be_drawn(stored, tmp_path):
     folder, pictures = stored
     write_parquet(tmp_path / "out/gmad.parquet", pairs())
-    table = load_pairs(tmp_path / "out")
-    found = load_pictures(table, {"toy": folder})
+    read = load_pairs(tmp_path / "out")
+    found = load_pictures(read, {"toy": folder})
     assert set(found) == {"lake/blur/1", "lake/blur/3"}
     assert np.array_equal(found["lake/blur/3"], pictures["lake/blur/3"])
-    assert len(gmad_figure(table, found).axes) == 3
+    assert len(gmad_figure(read, found).axes) == 3
 
 
 def test_pictures_that_cannot_be_told_apart_or_found_are_refused(stored):
@@ -114,3 +114,13 @@ def test_pictures_that_cannot_be_told_apart_or_found_are_refused(stored):
         load_pictures(both, {"toy": folder, "other": folder})
     with pytest.raises(DataError, match=r"^toy: no folder of its images is given"):
         load_pictures(pairs(), {})
+
+
+def test_pages_show_few_datasets_and_list_all(tmp_path):
+    everything = pd.concat([pairs(name).assign(attacker_gap=0.625) for name in ("d", "b", "a", "c")])
+    assert [name for name, _ in by_dataset(everything)] == ["a", "b", "c"]
+    assert [len(rows) for _, rows in by_dataset(everything)] == [1, 1, 1]
+    listed = table(everything)
+    assert len(listed) == 4
+    assert set(listed["apart by (attacker)"]) == {"62%"}
+    assert folders([tmp_path / "x/toy"]) == {"toy": tmp_path / "x/toy"}

@@ -305,9 +305,7 @@ def test_labelled_sets_have_tables_of_their_own(world, tmp_path):
     assert tables["literature"]["reason"].str.startswith("partial copy: 36 of 3000 images; ").all()
     kinds = {item["kind"] for item in json.loads((out / "run.json").read_text())["inputs"]}
     assert {"labelled scores", "published correlations"} <= kinds
-    missing = PARAMS.model_copy(update={"rank_averages": {"x": ["gmsd", "ssim"]}})
-    with pytest.raises(
-        ConfigError, match=r"^evaluate\.rank_averages\.x: metric 'ssim' is not scored on tid2013_partial"
-    ):
+    missing = PARAMS.model_copy(update={"rank_averages": {"x": ["gmsd", "simm"]}})
+    with pytest.raises(ConfigError, match=r"^evaluate\.rank_averages\.x: metric 'simm' is not scored on"):
         run(world.scores, world.manifests, world.members, out, tmp_path / "m.json", missing, [folder],
             [tmp_path / "labelled.parquet"])  # fmt: skip

@@ -74,3 +74,12 @@ def test_members_must_have_scored_the_same_images_once():
     again = members["up"].iloc[:1].assign(score=9.0)
     with pytest.raises(DataError, match=r"^up on toy: two scores for image 'i000\.png'"):
         rank_averages(pd.concat([*members.values(), again]), {"x": ["up", "down"]}, ["toy"])
+
+
+def test_an_average_stands_where_all_members_are_scored():
+    """Slow metrics are scored on labelled sets alone; their averages stand there alone."""
+    _, members = table()
+    both = pd.concat(members.values())
+    one = members["up"].assign(dataset="other")
+    found = rank_averages(pd.concat([both, one]), {"x": ["up", "down"]}, ["other", "toy"])
+    assert set(found["dataset"]) == {"toy"}

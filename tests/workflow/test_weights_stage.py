@@ -56,6 +56,19 @@ def test_a_deep_metric_makes_the_stage_and_baselines_wait_for_it(deep: Project) 
     assert "data/weights" in stages["baselines"]["deps"]
 
 
+def test_metrics_of_labelled_sets_are_no_concern_of_the_others(tmp_path: Path) -> None:
+    project = fresh(tmp_path / "project").path
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["fetch"]["labelled"] = ["live_partial"]
+    params["baselines"]["labelled_metrics"] = ["vif", "squeeze_dists"]
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    jobs = {job.outputs[0].split("/")[2]: job for job in build_dag(project).jobs if job.rule == "baselines"}
+    weights = "data/weights/squeezenet1_1.safetensors"
+    assert [name for name, job in jobs.items() if weights in job.inputs] == ["live_partial"]
+    assert [name for name, job in jobs.items() if "squeeze_dists" in str(job.command)] == ["live_partial"]
+    assert [name for name, job in jobs.items() if '"vif"' in str(job.command)] == ["live_partial"]
+
+
 def test_the_stage_takes_weights_from_a_mirror(deep: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = toy_source()
     registry = yaml.safe_load((deep / "data/weights.yaml").read_text())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -252,7 +253,7 @@ def _from_torch(path: Path, layout: Layout) -> dict[str, Tensor]:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except (
         pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, ValueError, LookupError, TypeError,
-        AttributeError, AssertionError, ArithmeticError, MemoryError, ImportError,
+        AttributeError, AssertionError, ArithmeticError, MemoryError, ImportError, struct.error,
     ) as error:  # fmt: skip
         # Its own advice, to load without the safeguard, must not reach the user.
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
