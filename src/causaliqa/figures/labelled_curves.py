@@ -59,9 +59,10 @@ def labelled_curves(summary: pd.DataFrame, test: str = "srcc", subset: str = "al
             last = learnt[(learnt["regressor"] == head) & (learnt["setting"] == "supervised")]
             axes.plot(last["n_labels"], last["median"], "o", color=colour[head], markerfacecolor="white", markersize=6)
         first = own.iloc[0]
+        contents = "reference" if first["n_references"] == 1 else "references"
         axes.set_title(
             f"{dataset}{f' · {model}' if several else ''}\n{own['n_splits'].max()} splits, "
-            f"tests of {first['n_images']:g} images of {first['n_references']:g} reference{'s' * (first['n_references'] != 1)}",
+            f"tests of {first['n_images']:g} images of {first['n_references']:g} {contents}",
             loc="left", fontsize=9,
         )  # fmt: skip
         axes.set_xscale("log")
