@@ -23,6 +23,7 @@ from causaliqa.datasets.shards import DegradedSet
 from causaliqa.disentangle.analysis import band_distance, from_opponent, opponent, with_low_pass_of
 from causaliqa.disentangle.features import to_tensor
 from causaliqa.disentangle.model import STRIDE, DisentanglementModel, zeros_like
+from causaliqa.disentangle.proofs import NUMBER_COLUMNS
 from causaliqa.disentangle.training import load_model
 from causaliqa.errors import DataError
 from causaliqa.io import write_csv, write_json, write_tensors
@@ -37,11 +38,9 @@ _LEVELS = (3,)
 _SIDE = 192
 _LAMBDAS = (0.0, 0.5, 1.0, 1.5)
 #: Test references measured, spread over the sets: each takes some seconds, and intervals narrow slowly beyond.
-_MOST = 10
+_MOST = 8
 #: Below this side, px, MS-SSIM is not defined.
 _MS_SSIM_SIDE = 161
-#: Columns of ``numbers.csv`` and ``reconstruction.csv``.
-NUMBER_COLUMNS = ["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"]
 
 
 def centre_crop(image: Tensor) -> Tensor:
@@ -176,8 +175,8 @@ def _measures(found: dict[str, Any]) -> list[tuple[str, str, float, float]]:
 def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6) -> int:
     """Write ``interventions.safetensors`` (pictures), ``interventions.json``, ``numbers.csv``, ``reconstruction.csv``.
 
-    Returns the number of pairs measured: level 3 of every type of at most ten test references (of as many as there are
-    sets, if these are more).
+    Returns the number of pairs measured: level 3 of every type of at most eight test references (of as many as there
+    are sets, if these are more).
 
     Raises
     ------

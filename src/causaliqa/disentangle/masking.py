@@ -16,20 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from causaliqa.disentangle.analysis import opponent
+from causaliqa.disentangle.proofs import CLASSES
 from causaliqa.io import write_json, write_tensors
 
-#: dataset, reference : of the image
-#: scale, channel : of the mask, from 0; -1, -1 is the mean over all
-#: mean : over pixels
-#: std_space : standard deviation over pixels; 0 if the mask is flat
-#: std_images : root mean square difference from the average mask of images of this size; 0 if the image does not matter
-#: contrast_srcc : Spearman's correlation over pixels with the local contrast at that scale; empty if one is constant
-#: flat, edge, texture : mean over the pixels of each class
-MASK_COLUMNS = [
-    "dataset", "reference", "scale", "channel", "mean", "std_space", "std_images", "contrast_srcc",
-    "flat", "edge", "texture",
-]  # fmt: skip
-CLASSES = ("flat", "edge", "texture")
 #: Side of the window of local statistics, in pixels of the map.
 _WINDOW = 5
 #: Share of an image's pixels, those of least gradient energy, that count as flat.

@@ -20,28 +20,15 @@ from causaliqa.datasets.names import REFERENCE
 from causaliqa.datasets.shards import DegradedSet
 from causaliqa.disentangle.features import to_tensor
 from causaliqa.disentangle.interventions import centre_crop, choose_references
-from causaliqa.disentangle.masking import MASK_COLUMNS, mask_maps, mask_rows, write_maps
+from causaliqa.disentangle.masking import mask_maps, mask_rows, write_maps
 from causaliqa.disentangle.model import DisentanglementModel
+from causaliqa.disentangle.proofs import EXPECTED, MASK_COLUMNS, PROBE_COLUMNS, SOURCES, VARIANCE_COLUMNS
 from causaliqa.disentangle.training import load_model
 from causaliqa.evaluate.intervals import MINIMUM_REFERENCES, draw_multiplicities, percentile_interval
 from causaliqa.io import write_csv
 from causaliqa.progress import progress
 from causaliqa.seeding import derive_seed, generator, make_deterministic
 
-#: What is probed: content E_c(y), degradation E_d(y), the masked degradation of y, and its difference from that of the
-#: reference, from which scores are read.
-SOURCES = ("content", "degradation", "masked", "pair")
-#: What a disentangled code must (True) and must not (False) tell; the content's own identity shows that probes work.
-EXPECTED = {
-    "identity": {"content": True, "degradation": False, "masked": False, "pair": False},
-    "type": {"content": False, "degradation": True, "masked": True, "pair": True},
-    "severity": {"content": False, "degradation": True, "masked": True, "pair": True},
-}
-PROBE_COLUMNS = [
-    "target", "source", "expected", "measure", "value", "low", "high", "chance", "permuted", "permuted_high",
-    "untrained", "n_images", "n_references", "n_types",
-]  # fmt: skip
-VARIANCE_COLUMNS = ["source", "component", "share", "low", "high", "untrained", "n_references", "n_recipes"]
 #: Penalties tried, on standardised features; the middle one where there is nothing to choose on.
 _PENALTIES = np.logspace(-1, 6, 8)
 _FOLDS = 5
@@ -353,7 +340,7 @@ def _own_sets(degraded: Sequence[Path], datasets: Sequence[str]) -> list[Degrade
 def run(model_folder: Path, degraded: Sequence[Path], out: Path) -> pd.DataFrame:
     """Write ``probes.csv``, ``variance.csv``, ``mask.csv``, ``mask.safetensors`` and ``mask.json``; return the probes.
 
-    Measured on at most ten test references of the sets that the model was trained on (of all sets, where those hold
+    Measured on at most eight test references of the sets that the model was trained on (of all sets, where those hold
     fewer than three), each with every type and level that all of them have.
 
     Raises

@@ -57,13 +57,13 @@ def probe_bars(table: pd.DataFrame) -> Figure:
             if np.isfinite([row["low"], row["high"]]).all():
                 ends = np.clip([row["low"], row["high"]], floor, None)
                 axes.plot(ends, [y, y], color=INK, linewidth=1.2, solid_capstyle="butt")
-            # Both are shared by models of one form; they are drawn where they belong.
+            # Models may be probed on different numbers of references: chance goes line by line.
+            axes.plot([row["chance"]] * 2, [y - 0.5, y + 0.5], color=INK, linewidth=1.0, linestyle=":")
             axes.plot([row["permuted_high"]] * 2, [y - 0.36, y + 0.36], color=INK, linewidth=0.9)
             axes.plot(
                 max(row["untrained"], floor), y, marker="D", markersize=4.5, color=INK, markerfacecolor="white",
                 linestyle="none", zorder=3, clip_on=False,
             )  # fmt: skip
-        axes.axvline(float(rows["chance"].iloc[0]), color=FAINT, linewidth=1.0, linestyle=":")
         title, measure = _TARGETS[target]
         axes.set_title(title)
         axes.set_xlabel(measure)
@@ -84,7 +84,7 @@ def probe_bars(table: pd.DataFrame) -> Figure:
     handles: list[Line2D | Patch] = [Patch(color=colour, alpha=0.75, label=label) for colour, label in _MUST.values()]
     handles += [
         Line2D([], [], color=INK, linewidth=1.2, label="95 % over references"),
-        Line2D([], [], color=FAINT, linestyle=":", label="chance"),
+        Line2D([], [], color=INK, linewidth=1.0, linestyle=":", label="chance"),
         Line2D([], [], color=INK, marker="|", markersize=9, linestyle="none", label="best of 20 permuted labels"),
         Line2D([], [], color=INK, marker="D", markersize=4.5, markerfacecolor="white", linestyle="none",
                label="network never trained"),

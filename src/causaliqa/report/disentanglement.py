@@ -8,9 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from causaliqa.disentangle.interventions import NUMBER_COLUMNS
-from causaliqa.disentangle.masking import CLASSES, MASK_COLUMNS
-from causaliqa.disentangle.probes import PROBE_COLUMNS, SOURCES, VARIANCE_COLUMNS
+from causaliqa.disentangle.proofs import (
+    CLASSES,
+    MASK_COLUMNS,
+    NUMBER_COLUMNS,
+    PROBE_COLUMNS,
+    SOURCES,
+    VARIANCE_COLUMNS,
+)
 from causaliqa.errors import DataError
 from causaliqa.evaluate.intervals import MINIMUM_REFERENCES, draw_multiplicities, percentile_interval
 from causaliqa.figures.points import interval_text
@@ -58,10 +63,15 @@ def _read(folders: Sequence[Path], name: str, columns: Sequence[str]) -> pd.Data
 
 
 def probes(folders: Sequence[Path]) -> pd.DataFrame:
-    """Probes of all models, with ``found`` (above the best of the permuted labels) and ``title`` of the code."""
+    """Probes of all models, with ``found`` and ``title`` of the code.
+
+    Found means above the best of the permuted labels, and by more than references vary: the interval, where there is
+    one, lies above chance.
+    """
     table = _read(folders, "probes.csv", PROBE_COLUMNS)
+    beyond = table["low"].isna() | (table["low"] > table["chance"])
     return table.assign(
-        found=table["value"] > table["permuted_high"],
+        found=(table["value"] > table["permuted_high"]) & beyond,
         title=[SOURCE_TITLES.get(str(s), str(s)) for s in table["source"]],
     )
 
@@ -232,7 +242,6 @@ def by_type(folders: Sequence[Path]) -> pd.DataFrame:
 
 def by_type_wide(table: pd.DataFrame) -> pd.DataFrame:
     """Return :func:`by_type` as text: each value, and behind a slash what it is compared with."""
-
     steps = (("restore", "own", "do(D := 0)"), ("transfer", "content", "do(D := D_y)"))
 
     def cell(value: float, beside: float, measure: str) -> str:
