@@ -33,8 +33,8 @@ class _Block(nn.Module):
         self.norm: nn.Module = nn.InstanceNorm2d(outputs, affine=True) if normalise else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.leaky_relu(self.norm(self.first(x)), 0.1)
-        return functional.leaky_relu(self.second(x), 0.1)
+        x = functional.leaky_relu(self.norm(self.first(x)), 0.1, inplace=True)
+        return functional.leaky_relu(self.second(x), 0.1, inplace=True)
 
 
 class Encoder(nn.Module):
