@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from causaliqa.datasets.pairs import open_pairs
 from causaliqa.disentangle.model import DisentanglementModel, pad
-from causaliqa.disentangle.training import load_model
 from causaliqa.images import as_rgb
-from causaliqa.io import write_parquet
-from causaliqa.progress import progress
-from causaliqa.seeding import make_deterministic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Pooled statistics of each scale and channel.
 STATISTICS = ("mean", "rms", "high")
@@ -118,6 +116,15 @@ def embed_set(model_folder: Path, folder: Path, out: Path, percentile: float) ->
     Pairs go one by one: a batch on a CPU is slower an image than a loop. What depends on the reference alone is
     computed once a reference.
     """
+    # What scoring a pair can do without is imported here: `causaliqa score` starts a second sooner.
+    import pandas as pd
+
+    from causaliqa.datasets.pairs import open_pairs
+    from causaliqa.disentangle.training import load_model
+    from causaliqa.io import write_parquet
+    from causaliqa.progress import progress
+    from causaliqa.seeding import make_deterministic
+
     make_deterministic(1)
     model, _ = load_model(model_folder)
     stored = open_pairs(folder)
