@@ -42,7 +42,7 @@ check: install ## style, types, workflow: no test is run
 	causaliqa workflow dvc --check
 
 lock: install ## write requirements.lock anew from pyproject.toml
-	$(UV_ENV) $(BIN)/uv pip compile --quiet --upgrade --python $(BIN)/python --extra dev --no-header --no-annotate \
+	$(UV_ENV) $(BIN)/uv pip compile --quiet --upgrade --python $(BIN)/python --python-version 3.11 --extra dev --no-header --no-annotate \
 	  pyproject.toml | sed -E '/^(nvidia-|cuda-|triton)/d; s/^(torch==[0-9.]+)\+.*/\1/' > requirements.new
 	mv requirements.new requirements.lock
 

@@ -245,6 +245,8 @@ def test_names_of_methods_are_titles():
     assert method_title("disentangle-norm · natural/full") == "norm · natural/full"
     assert method_title("ridge", "natural/full") == "ridge · natural/full"
     assert method_title("DeepWSD_VGG") == "DeepWSD_VGG"
+    assert method_title("squeeze_dists") == "DISTS form (SqueezeNet)"
+    assert method_title("disentangle-norm") == "norm (ours)"
     assert wrapped("consensus of MDSI, HaarPSI, VSI") == "consensus of MDSI,\nHaarPSI, VSI"
     assert wrapped("a" * 40) == "a" * 40
     assert wrapped("abcdefghijklmnop/qrstuvwxyz", 20) == "abcdefghijklmnop/\nqrstuvwxyz"

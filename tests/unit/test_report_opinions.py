@@ -111,3 +111,14 @@ def test_areas_are_printed_with_their_question() -> None:
 @pytest.mark.parametrize("name", SUBSETS)
 def test_every_subset_is_explained(name: str) -> None:
     assert len(SUBSETS[name].split()) > 2
+
+
+def test_tables_without_rows_have_nothing_to_show() -> None:
+    """A run without labelled sets: the columns of its tables have no type."""
+    none = opinions([])
+    assert len(beside_shown(frame(LITERATURE_COLUMNS, []))) == 0
+    assert len(spread_table(frame(SPREAD_COLUMNS, []))) == 0
+    assert len(roc_shown(frame(OPINION_ROC_COLUMNS, []))) == 0
+    single = pd.DataFrame(columns=["dataset", "model", "seed", "test", "value"])
+    assert len(of_people(single, none)) == 0
+    assert ranked(none) is None

@@ -1,18 +1,11 @@
 # Degraded and labelled sets -> full-reference metrics, and the consensus that stands in for opinions.
 
 
-def weights_of(dataset):
-    """Names of the weights that a dataset's metrics need."""
-    return sorted({*WEIGHTS, *(LABELLED_WEIGHTS if dataset in LABELLED else [])})
-
-
 rule baselines:
     input:
         pairs=pairs_of,
         # Empty without deep metrics.
-        weights=lambda wildcards: expand(
-            "data/weights/{weights}.safetensors", weights=weights_of(wildcards.dataset)
-        ),
+        weights=weights_of,
         code=stage_code("baselines"),
     output:
         scores="results/baselines/{dataset}/scores.parquet",
@@ -27,7 +20,7 @@ rule baselines:
     threads: PROCESSES
     resources:
         # Each process holds its own networks and their maps.
-        mem_mb=lambda wildcards: 16000 if weights_of(wildcards.dataset) else 4000,
+        mem_mb=lambda wildcards: 16000 if weights_of(wildcards) else 4000,
         runtime=240,
     params:
         pairs=folder_of("pairs"),

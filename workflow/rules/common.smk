@@ -18,6 +18,7 @@ for variable, folder in {
     others = [item for item in os.environ.get(variable, "").split(os.pathsep) if item]
     os.environ[variable] = os.pathsep.join(dict.fromkeys([str(folder), *others]))
 
+from causaliqa.baselines.deep import needed_weights
 from causaliqa.config import parse_params, read_yaml
 from causaliqa.errors import CausalIQAError
 from causaliqa.workflow.closure import code_of
@@ -55,6 +56,9 @@ SCENARIOS = list(PARAMS.pretrain.scenarios)
 VARIANTS = list(PARAMS.pretrain.variants)
 SEEDS = PARAMS.base.seeds
 NOTEBOOKS = PARAMS.pages
+# Weights that metrics of every dataset need, and those of metrics for labelled sets.
+WEIGHTS = needed_weights([*PARAMS.baselines.metrics, *PARAMS.baselines.consensus])
+LABELLED_WEIGHTS = needed_weights(PARAMS.baselines.labelled_metrics)
 # Processes that one job may spread images over; the result does not depend on it.
 PROCESSES = max(1, min(workflow.cores or 1, 8))
 
@@ -183,6 +187,14 @@ def baselines_section(wildcards):
             "labelled_metrics": [],
         }
     ).model_dump_json()
+
+
+def weights_of(wildcards):
+    """Input function: files of the weights that a dataset's metrics need."""
+    labelled = LABELLED_WEIGHTS if wildcards.dataset in LABELLED else []
+    return expand(
+        "data/weights/{weights}.safetensors", weights=sorted({*WEIGHTS, *labelled})
+    )
 
 
 def registry_entry(wildcards):

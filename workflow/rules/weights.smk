@@ -1,9 +1,4 @@
 # Registry of weights -> verified, converted weights of the deep metrics that are configured; none, no job.
-from causaliqa.baselines.deep import needed_weights
-
-# Of metrics that every dataset is measured with, and of those for labelled sets.
-WEIGHTS = needed_weights([*PARAMS.baselines.metrics, *PARAMS.baselines.consensus])
-LABELLED_WEIGHTS = needed_weights(PARAMS.baselines.labelled_metrics)
 
 
 rule weights:

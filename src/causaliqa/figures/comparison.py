@@ -18,6 +18,8 @@ from causaliqa.figures.style import FAINT, INK, PALETTE, SEQUENTIAL, empty, plai
 _BETTER, _WORSE, _TIE = PALETTE[0], PALETTE[1], "#EDEDED"
 #: From more methods than this on, a matrix is drawn smaller.
 _MANY = 14
+#: With more methods, a line of ranks shows every fifth number only.
+_EVERY_RANK = 15
 _ANALYSES = {
     "different_similar": "which pairs differ (AUC)",
     "better_worse": "which of two is better (AUC)",
@@ -262,7 +264,8 @@ def critical_difference(
     axes.plot([1, count], [0, 0], color=INK, linewidth=1)
     for rank in range(1, count + 1):
         axes.plot([rank, rank], [0, 0.2], color=INK, linewidth=0.8)
-        axes.text(rank, 0.35, str(rank), ha="center", va="bottom", fontsize=8)
+        if count <= _EVERY_RANK or rank in (1, count) or (rank % 5 == 0 and rank < count - 1):
+            axes.text(rank, 0.35, str(rank), ha="center", va="bottom", fontsize=8)
     for index, (name, rank) in enumerate(zip(names, ranks, strict=True)):
         first = index < left
         # The outermost method is labelled nearest to the line, so that no two leaders cross.
@@ -349,7 +352,11 @@ def roc_figure(table: pd.DataFrame) -> Figure:
                 # Chance is drawn where a method comes near it; elsewhere it would squeeze the others together.
                 if least < 0.6:
                     axes.axvline(0.5, color=FAINT, linewidth=0.9, linestyle=":")
-            axes.locator_params(axis="x", nbins=5)
+                axes.locator_params(axis="x", nbins=5)
+            else:
+                axes.set_xticks([])
+                axes.text(0.5, 0.5, "no errors of scores\nare published", ha="center", va="center", color=FAINT,
+                          transform=axes.transAxes, fontsize=9)  # fmt: skip
             plain_grid(axes)
             axes.tick_params(axis="y", length=0)
         panels[line][0].set_yticks(range(len(names)), names)

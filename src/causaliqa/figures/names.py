@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from causaliqa.baselines.registry import METRICS
+from causaliqa.baselines.registry import DEEP, METRICS
 
 
 def method_title(name: str, model: str = "") -> str:
@@ -20,7 +20,10 @@ def method_title(name: str, model: str = "") -> str:
         return f"{method.removeprefix('disentangle-')} · {model or own}"
     if name == "consensus":
         return "consensus of MDSI, HaarPSI, VSI"
-    return METRICS[name].title if name in METRICS else name
+    if name.startswith("disentangle-"):
+        return f"{method.removeprefix('disentangle-')} (ours)"
+    known = {**METRICS, **DEEP}
+    return known[name].title if name in known else name
 
 
 def wrapped(text: str, width: int = 22) -> str:

@@ -164,6 +164,11 @@ def load_run(evaluate: Path | str) -> dict[str, Any]:
     return dict(read_json(Path(evaluate) / "run.json"))
 
 
+def _true(flags: pd.Series) -> pd.Series:
+    """Return flags as a mask: a table without rows has no type to tell it by, and would be asked for columns."""
+    return flags.astype(bool)
+
+
 def _strictest(table: pd.DataFrame) -> pd.DataFrame:
     """Keep of each dataset the rows on original and exact stimuli where it has such, else those on all."""
     apart = table.loc[table["subset"] == "real_exact", "dataset"].unique()
@@ -173,7 +178,7 @@ def _strictest(table: pd.DataFrame) -> pd.DataFrame:
 
 def _people(table: pd.DataFrame) -> pd.DataFrame:
     """Keep what people gave scores for, and name models by their seed if there are several."""
-    rows = table[table["human"]]
+    rows = table[_true(table["human"])]
     if rows["seed"].nunique() > 2:
         model = [
             f"{name} · seed {seed}" if name else "" for name, seed in zip(rows["model"], rows["seed"], strict=True)
@@ -220,13 +225,13 @@ def spread_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
 
 def of_people(table: pd.DataFrame, opinions: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table of single splits on datasets with people's scores."""
-    human = set(opinions.loc[opinions["human"], "dataset"])
+    human = set(opinions.loc[_true(opinions["human"]), "dataset"])
     return _people(table.assign(human=table["dataset"].isin(human)))
 
 
 def roc_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return Krasula's analysis of people's scores, one subset a dataset."""
-    return _strictest(table[table["human"]])
+    return _strictest(table[_true(table["human"])])
 
 
 def roc_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
@@ -253,7 +258,7 @@ def ranked(opinions: pd.DataFrame) -> AverageRanks | None:
 
     Only methods that every such dataset has take part; published scores stand for one dataset and do not.
     """
-    rows = opinions[opinions["human"] & (opinions["test"] == "srcc") & (opinions["distortion"] == "")]
+    rows = opinions[_true(opinions["human"]) & (opinions["test"] == "srcc") & (opinions["distortion"] == "")]
     rows = _strictest(rows[rows["setting"] != "published"])
     datasets = rows["dataset"].nunique()
     complete = rows.groupby("label")["dataset"].nunique()
