@@ -234,6 +234,19 @@ class Regress(Section):
         [5, 10, 20, 50, 100], description="Sizes of the few-label sets."
     )
     draws: int = Field(10, ge=1, description="Random draws of labelled images for each size.")
+    label_shares: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], AfterValidator(_distinct)] = Field(
+        [0.01, 0.05, 0.1], description="Labelled sets: few-label sizes as shares of a split's train images."
+    )
+    labelled_regressors: Annotated[
+        list[Literal["anchored", "ridge", "svr"]], Field(min_length=1), AfterValidator(_distinct)
+    ] = Field(
+        ["anchored", "ridge", "svr"],
+        description="Labelled sets: heads; `anchored` bends the label-free distance instead of replacing it.",
+    )
+    labelled_draws: int = Field(1, ge=1, description="Labelled sets: draws of each size in each split.")
+    labelled_most: int = Field(
+        2000, ge=10, description="Labelled sets: images that one fit takes at the most, spread over references."
+    )
     seed: int = Field(0, ge=0, description="Seed of the draws.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -22,13 +22,16 @@ def _apply(function: Callable[[T], R], items: list[T]) -> list[R]:
     return [function(item) for item in items]
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], jobs: int) -> Iterator[R]:
+def ordered_map(
+    function: Callable[[T], R], items: Iterable[T], jobs: int, chunk: int = _CHUNK
+) -> Generator[R, None, None]:
     """Yield ``function(item)`` for each item, in order; `items` is read only a few tasks ahead.
 
     Parameters
     ----------
     function : importable (a module's own), as it is sent to other processes.
     jobs : processes; 1 works in this one. The results do not depend on it.
+    chunk : items that are handed over, and come back, together.
 
     Raises
     ------
@@ -44,8 +47,8 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], jobs: int) -> It
         waiting: deque[Future[list[R]]] = deque()
         try:
             while True:
-                while len(waiting) < 3 * jobs and (chunk := list(itertools.islice(source, _CHUNK))):
-                    waiting.append(pool.submit(_apply, function, chunk))
+                while len(waiting) < 3 * jobs and (taken := list(itertools.islice(source, chunk))):
+                    waiting.append(pool.submit(_apply, function, taken))
                 if not waiting:
                     return
                 yield from waiting.popleft().result()

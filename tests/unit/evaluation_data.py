@@ -14,10 +14,12 @@ import torch
 from scipy.stats import rankdata
 
 from causaliqa.datasets.shards import MANIFEST_COLUMNS
+from causaliqa.disentangle.proofs import EXPECTED, MASK_COLUMNS, PROBE_COLUMNS, SOURCES, VARIANCE_COLUMNS
 from causaliqa.io import write_csv, write_json, write_parquet, write_tensors
 from causaliqa.seeding import generator
 from causaliqa.tables import score_table, write_scores
 
+_FIDELITY = {"psnr": 24.5, "ms_ssim": 0.93}
 TYPES = ["gaussian_blur", "jpeg", "white_noise", "mean_shift"]
 
 
@@ -220,4 +222,37 @@ def _training(world: World, model: str) -> None:
             columns=["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"],
         ),
     )
+    _proofs(folder, pictures, numbers)
     world.interventions.append(folder)
+
+
+def _proofs(folder: Path, pictures: torch.Tensor, numbers: list[tuple[object, ...]]) -> None:
+    """Files that say how far the disentanglement holds; values are made up."""
+    names = ["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"]
+    rows = [(*row[:5], measure, value, value - 0.01) for row in numbers for measure, value in _FIDELITY.items()]
+    write_csv(folder / "reconstruction.csv", pd.DataFrame(rows, columns=names))
+    probes = [
+        {
+            "target": target, "source": source, "expected": "succeed" if must else "fail", "measure": "made up",
+            "value": 0.8 if must else 0.2, "low": 0.7 if must else 0.1, "high": 0.9 if must else 0.3, "chance": 0.2,
+            "permuted": 0.2, "permuted_high": 0.25, "untrained": 0.5, "n_images": 60, "n_references": 3, "n_types": 4,
+        }
+        for target, expected in EXPECTED.items() for source, must in expected.items()
+    ]  # fmt: skip
+    write_csv(folder / "probes.csv", pd.DataFrame(probes, columns=PROBE_COLUMNS))
+    shares = [
+        (source, component, share, share - 0.05, share + 0.05, 0.3, 3, 20)
+        for source in SOURCES for component, share in (("content", 0.2), ("recipe", 0.7), ("interaction", 0.1))
+    ]  # fmt: skip
+    write_csv(folder / "variance.csv", pd.DataFrame(shares, columns=VARIANCE_COLUMNS))
+    masks = [
+        ("bundled_natural", f"bundled_natural_{k}", scale, channel, 1.0, 0.1, 0.1, -0.5 - 0.1 * k, 1.2, 1.0, 0.8)
+        for k in range(3) for scale, channel in ((-1, -1), (0, 0), (0, 1), (1, 0), (1, 1))
+    ]  # fmt: skip
+    write_csv(folder / "mask.csv", pd.DataFrame(masks, columns=MASK_COLUMNS))
+    gray = pictures[:2].mean(1).contiguous()
+    write_tensors(
+        folder / "mask.safetensors",
+        {"reference": pictures[:2].contiguous(), "mask": gray, "contrast": 1 - gray, "classes": (3 * gray).floor()},
+    )
+    write_json(folder / "mask.json", {"labels": ["bundled_natural one", "bundled_natural two"]})

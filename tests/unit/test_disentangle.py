@@ -277,7 +277,7 @@ def test_interventions_write_pictures_and_numbers(toy: Path, trained: Path, tmp_
     count = interventions.run(trained, [toy], tmp_path)
     numbers = pd.read_csv(tmp_path / "numbers.csv")
     assert count == 8  # two test references, two types, two levels: the set has no level 3
-    assert set(numbers["intervention"]) == {"restore", "restore_floor", "transfer", "scaling", "recipe"}
+    assert set(numbers["intervention"]) == {"restore", "restore_floor", "transfer", "scaling"}
     assert numbers["value"].notna().all()
     from causaliqa.io import read_json, read_tensors
 

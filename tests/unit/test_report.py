@@ -69,14 +69,15 @@ def test_benchmark_holds_every_figure_and_table(benchmark):
     names = {path.stem for path in (benchmark / "figures/benchmark").iterdir()}
     assert names == {
         "opinion_free", "agreement", "severity", "scatter", "few_label", "features", "scaling", "training",
-        "interventions_all_domains_full", "interventions_natural_full",
+        "interventions_all_domains_full", "interventions_natural_full", "probes", "variance", "mask",
+        "mask_all_domains_full", "mask_natural_full",
     }  # fmt: skip
     for name in names:
         for kind in ("pdf", "png"):
             assert (benchmark / f"figures/benchmark/{name}.{kind}").stat().st_size > 1000
     tables = {path.stem for path in (benchmark / "tables/benchmark").iterdir()}
     assert tables == {"datasets", "models", "opinion_free", "severity", "agreement", "few_label", "gmad",
-                      "interventions"}  # fmt: skip
+                      "interventions", "reconstruction", "probes", "variance", "mask"}  # fmt: skip
 
 
 def test_cross_domain_adds_its_own_files_and_leaves_the_other_alone(cross_domain):

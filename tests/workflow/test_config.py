@@ -79,7 +79,7 @@ def test_use_writes_block_style_and_keeps_the_comment(folder: Path, capsys: pyte
     assert parse_params(yaml.safe_load(text), "params.yaml") == expected
     assert "config/ci.yaml laid over it" in capsys.readouterr().out
     assert call("config", "use", "nothing") == 1
-    known = "known are benchmark, ci, cross_domain, paper"
+    known = "known are benchmark, ci, cross_domain, natural, paper"
     assert f"config/nothing.yaml: no such preset; {known}" in capsys.readouterr().err
     assert (folder / "params.yaml").read_text() == text
 

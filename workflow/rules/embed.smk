@@ -1,4 +1,17 @@
 # Model + degraded and labelled sets -> masked degradation features of every pair, and what the model's interventions do.
+INTERVENTIONS = "results/interventions/{scenario}/{variant}/{seed}"
+# What says how far the disentanglement holds.
+PROOFS = [
+    f"{INTERVENTIONS}/{name}"
+    for name in (
+        "reconstruction.csv",
+        "probes.csv",
+        "variance.csv",
+        "mask.csv",
+        "mask.safetensors",
+        "mask.json",
+    )
+]
 
 
 rule embed:
@@ -41,6 +54,7 @@ rule interventions:
         images="results/interventions/{scenario}/{variant}/{seed}/interventions.safetensors",
         about="results/interventions/{scenario}/{variant}/{seed}/interventions.json",
         numbers="results/interventions/{scenario}/{variant}/{seed}/numbers.csv",
+        proofs=PROOFS,
     log:
         "logs/interventions/{scenario}/{variant}/{seed}.log",
     benchmark:
@@ -56,7 +70,7 @@ rule interventions:
         degraded=folders("manifests"),
         out=subpath(output.images, parent=True),
     message:
-        "Intervening with {wildcards.scenario}/{wildcards.variant}/{wildcards.seed} (seconds)"
+        "Intervening with {wildcards.scenario}/{wildcards.variant}/{wildcards.seed} (a minute)"
     shell:
         "python -m causaliqa interventions {params.model:q} {params.degraded:q} --out {params.out:q} &> {log:q}"
 
@@ -77,6 +91,7 @@ rule stage_embed:
             "results/interventions/{scenario}/{variant}/{seed}/interventions.json"
         ),
         every_model("results/interventions/{scenario}/{variant}/{seed}/numbers.csv"),
+        every_model(PROOFS),
     localrule: True
     message:
         "Stage embed is complete"

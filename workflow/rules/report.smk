@@ -23,6 +23,7 @@ rule report:
         numbers=every_model(
             "results/interventions/{scenario}/{variant}/{seed}/numbers.csv"
         ),
+        proofs=every_model(PROOFS),
         history=every_model("results/pretrain/{scenario}/{variant}/{seed}/history.csv"),
         cards=every_model("results/pretrain/{scenario}/{variant}/{seed}/model.json"),
         validations=every_fetched("results/validation/{dataset}.json"),

@@ -30,7 +30,7 @@ _VERBS = {
     "report": "report",
     "audit": "audit",
 }
-_GROUPS = {"data": "data", "weights": "weights", "config": "config", "workflow": "workflow"}
+_GROUPS = {"data": "data", "metric": "metric", "weights": "weights", "config": "config", "workflow": "workflow"}
 
 _HELP = """Full-reference image quality by causal disentanglement, as one reproducible pipeline.
 

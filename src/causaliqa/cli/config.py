@@ -21,7 +21,7 @@ Presets = Annotated[
 ]
 
 
-def _preset(name: str) -> Path:
+def preset_file(name: str) -> Path:
     """Return the file of a preset given by name or path."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else Path("config", f"{name}.yaml")
     if not path.is_file():
@@ -53,7 +53,7 @@ def show(
     from causaliqa.config import load_params
     from causaliqa.workflow.params import dump_yaml
 
-    values = load_params(PARAMS, *map(_preset, preset or [])).model_dump(mode="json")
+    values = load_params(PARAMS, *map(preset_file, preset or [])).model_dump(mode="json")
     if section and section not in values:
         raise ConfigError(f"{section}: no such section; known are {', '.join(values)}")
     typer.echo(dump_yaml({section: values[section]} if section else values), nl=False)
@@ -80,7 +80,7 @@ def use(name: Annotated[str, typer.Argument(help="Preset: config/NAME.yaml, or a
     """
     from causaliqa.workflow.params import lay_over
 
-    preset = _preset(name)
+    preset = preset_file(name)
     lay_over(PARAMS, preset)
     typer.echo(f"{PARAMS}: {preset} laid over it; next: snakemake, or dvc repro")
     if Path("Snakefile").is_file() and Path("dvc.yaml").is_file():

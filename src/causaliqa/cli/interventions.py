@@ -17,8 +17,11 @@ def interventions(
 ) -> None:
     """Carry out the causal model's interventions on test references: pictures for the report, and numbers.
 
-    do(D:=0) on the distorted image, do(D:=D_y) on the reference, do(D:=lambda D), do(C:=C') with the recipe kept.
+    do(D:=0) on the distorted image, do(D:=D_y) on the reference, do(D:=lambda D), do(C:=C') with the recipe kept;
+    linear probes of what content and degradation tell; the mask beside a model of visual masking.
     """
-    from causaliqa.disentangle.interventions import run
+    from causaliqa.disentangle import interventions as stage
+    from causaliqa.disentangle import probes
 
-    typer.echo(f"{out}: {run(model, degraded, out)} pairs intervened on")
+    pairs = stage.run(model, degraded, out)
+    typer.echo(f"{out}: {pairs} pairs intervened on, {len(probes.run(model, degraded, out))} probes")

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import functools
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from causaliqa.cli.options import Jobs
 from causaliqa.datasets.names import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from causaliqa.baselines.registry import Metric
     from causaliqa.images import SourceImage
 
-#: How a file's pixels are brought to what a metric takes, and how the metric judges two of them.
-Judge = tuple[Callable[["SourceImage"], "np.ndarray"], Callable[["np.ndarray", "np.ndarray"], float]]
+#: (reference, distorted image).
+Pair = tuple[Path, Path]
+#: A score, or why there is none.
+Outcome = tuple[float | None, str | None]
+#: Takes a reference's pixels; returns what judges distorted pixels against them.
+Prepare = Callable[["np.ndarray"], Callable[["np.ndarray"], float]]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What the user asks each pair to be judged by."""
+
+    metric: str | None
+    projection: str | None
+    data_range: float | None
+    baseline: str | None
+    mask: Path | None
 
 
 def _pairs(reference: Path, distorted: list[Path]) -> Iterator[tuple[Path, Path]]:
@@ -71,36 +90,99 @@ def _listed(path: Path) -> Iterator[tuple[Path, Path]]:
         raise DataError(f"{path}: no such file") from None
 
 
-def _learned(path: Path | None, projection: str | None, data_range: float | None) -> Judge:
+class _Scorer:
+    """Scores pairs one by one; what depends on the reference alone is kept until another reference comes."""
+
+    def __init__(self, choice: _Choice) -> None:
+        self.mask = choice.mask
+        self.convert, self.prepare = _learned(choice) if choice.baseline is None else _classical(choice)
+        self.known: Path | None = None
+        self.size: tuple[int, int] = (0, 0)
+
+    def __call__(self, pair: Pair) -> Outcome:
+        from causaliqa.errors import DataError
+
+        try:
+            return self._score(*pair), None
+        except DataError as error:
+            return None, str(error)
+
+    def _score(self, reference: Path, image: Path) -> float:
+        from causaliqa.errors import DataError
+
+        if self.known != reference:
+            self._meet(reference)
+        pixels = self._load(image)
+        if self.size != (pixels.shape[1], pixels.shape[0]):
+            raise DataError(
+                f"{image}: {pixels.shape[1]}x{pixels.shape[0]} pixels, its reference {reference} has "
+                f"{self.size[0]}x{self.size[1]}; register and crop them to the same size"
+            )
+        try:
+            return self.judge(pixels)
+        except DataError as error:
+            named = any(str(path) in str(error) for path in (image, self.mask))
+            raise DataError(str(error) if named else f"{image}: {error}") from None
+
+    def _meet(self, reference: Path) -> None:
+        from causaliqa.errors import DataError
+
+        self.known = None
+        pixels = self._load(reference)
+        self.size = (pixels.shape[1], pixels.shape[0])
+        try:
+            self.judge = self.prepare(pixels)
+        except DataError as error:
+            raise DataError(f"{reference}: {error}") from None
+        self.known = reference
+
+    def _load(self, path: Path) -> np.ndarray:
+        from causaliqa.errors import DataError
+        from causaliqa.images import read_image
+
+        try:
+            return self.convert(read_image(path))
+        except DataError as error:
+            raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _learned(choice: _Choice) -> tuple[Callable[[SourceImage], np.ndarray], Prepare]:
     import torch
 
     from causaliqa.images import as_rgb
-    from causaliqa.metric import DEFAULT_METRIC, load_metric
+    from causaliqa.metric import load_metric
 
-    metric = load_metric(path or DEFAULT_METRIC, projection)
+    metric = load_metric(choice.metric, choice.projection)
 
     def tensor(values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(values.transpose(2, 0, 1)[None].copy())
+        return torch.from_numpy(as_rgb(values).transpose(2, 0, 1)[None].copy())
 
-    def judge(reference: np.ndarray, distorted: np.ndarray) -> float:
-        with torch.no_grad():
-            return float(metric(tensor(reference), tensor(distorted))[0])
+    def prepare(reference: np.ndarray) -> Callable[[np.ndarray], float]:
+        with torch.inference_mode():
+            known = metric.prepare(tensor(reference))
 
-    return lambda source: as_rgb(source.to_float(data_range)), judge
+        def judge(distorted: np.ndarray) -> float:
+            with torch.inference_mode():
+                return float(metric.against(known, tensor(distorted))[0])
+
+        return judge
+
+    return lambda source: source.to_float(choice.data_range), prepare
 
 
-def _classical(metric: Metric, mask: Path | None, data_range: float | None) -> Judge:
+def _classical(choice: _Choice) -> tuple[Callable[[SourceImage], np.ndarray], Prepare]:
     """Return a classical metric on float64: some of them would show the bits that float32 drops."""
     from causaliqa.baselines.psnr import PSNR_CAP_DB
+    from causaliqa.baselines.registry import get
     from causaliqa.errors import DataError
     from causaliqa.images import as_rgb
 
+    metric = get(str(choice.baseline))
+    mask, data_range = choice.mask, choice.data_range
     region = None
     if mask is not None:
         metric.require_mask()
         region = _mask(mask)
-    low, high = metric.range
-    typer.echo(f"{metric.name}: {metric.title}, {metric.better} is better, range {low:g} to {high:g}", err=True)
 
     def load(source: SourceImage) -> np.ndarray:
         source.to_float(data_range)  # refuses values outside the range
@@ -117,7 +199,52 @@ def _classical(metric: Metric, mask: Path | None, data_range: float | None) -> J
         # As in score tables.
         return min(value, PSNR_CAP_DB) if metric.name == "psnr" else value
 
-    return load, judge
+    return load, lambda reference: functools.partial(judge, reference)
+
+
+#: The scorer of a process that works on pairs for another one; such a process serves one command only.
+_own: dict[_Choice, _Scorer] = {}
+
+
+def _score_elsewhere(choice: _Choice, pair: Pair) -> Outcome:
+    if choice not in _own:
+        import signal
+
+        # Ctrl-C reaches every process: the one that hands out the work ends the others.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _own[choice] = _Scorer(choice)
+        if "torch" in sys.modules:
+            import torch
+
+            torch.set_num_threads(1)
+    return _own[choice](pair)
+
+
+class _Printer:
+    """Writes each row to stdout as soon as there is one: what was scored survives an interruption."""
+
+    def __init__(self, as_json: bool, labels: dict[str, str]) -> None:
+        self.as_json, self.labels = as_json, labels
+        self.writer = csv.writer(sys.stdout, lineterminator="\n")
+        self.rows = 0
+        if not as_json:
+            self.writer.writerow(["reference", "image", "score", *labels])
+
+    def row(self, pair: Pair, score: float | None, error: str | None) -> None:
+        if self.as_json:
+            row: dict[str, Any] = {"reference": str(pair[0]), "image": str(pair[1]), "score": score} | self.labels
+            if error is not None:
+                row["error"] = error
+            sys.stdout.write(",\n" if self.rows else "[\n")
+            sys.stdout.write(textwrap.indent(json.dumps(row, indent=2), "  "))
+        else:
+            self.writer.writerow([*pair, "" if score is None else f"{score:.6g}", *self.labels.values()])
+        self.rows += 1
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        if self.as_json:
+            sys.stdout.write("\n]\n" if self.rows else "[]\n")
 
 
 def _mask(path: Path) -> np.ndarray:
@@ -140,7 +267,11 @@ def score(
     ],
     distorted: Annotated[list[Path] | None, typer.Argument(help="Distorted images or folders of them.")] = None,
     metric: Annotated[
-        Path | None, typer.Option(help="A metric.safetensors; default: the one `make reproduce` trained.")
+        str | None,
+        typer.Option(
+            help="A metric.safetensors, or the name of a packaged metric; default: the packaged one, and without one "
+            "what `make reproduce` trained."
+        ),
     ] = None,
     projection: Annotated[str | None, typer.Option(help="norm, pc1 or mahalanobis; default: the metric's own.")] = None,
     data_range: Annotated[
@@ -164,6 +295,7 @@ def score(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead of lines.")] = False,
+    jobs: Jobs = 1,
 ) -> None:
     """Score distorted images against their reference, without labels: 0 is identical, larger is worse.
 
@@ -177,54 +309,57 @@ def score(
     causaliqa score reference.png distorted.png --baseline gmsd --mask region.png
 
     A 12-bit image in a 16-bit file needs --data-range 4095: the range is never guessed.
+
+    Each score is printed as soon as it is there. A pair that cannot be scored gets a row without a score and a line on
+    standard error that names the file; the other pairs are scored, and the exit status is 1.
     """  # noqa: D301 (a real \b keeps the examples' lines apart)
     from causaliqa.errors import ConfigError, DataError
-    from causaliqa.images import read_image
+    from causaliqa.parallel import ordered_map
     from causaliqa.progress import progress
 
     labels: dict[str, str] = {}
-    if baseline is None:
-        if mask is not None:
-            raise ConfigError("--mask needs a --baseline that takes one; the learned metric judges the whole image")
-        convert, judge = _learned(metric, projection, data_range)
-    else:
+    if baseline is None and mask is not None:
+        raise ConfigError("--mask needs a --baseline that takes one; the learned metric judges the whole image")
+    if baseline is not None and (metric is not None or projection is not None):
+        raise ConfigError("--baseline replaces the learned metric; leave out --metric and --projection")
+    choice = _Choice(metric, projection, data_range, baseline, mask)
+    # Made here for any number of jobs: a metric or a mask that cannot be used is said before the first pair.
+    scorer = _Scorer(choice)
+    if baseline is not None:
         from causaliqa.baselines.registry import get
 
-        if metric is not None or projection is not None:
-            raise ConfigError("--baseline replaces the learned metric; leave out --metric and --projection")
-        classical = get(baseline)
-        convert, judge = _classical(classical, mask, data_range)
-        labels = {"metric": classical.name, "better": classical.better}
-
-    def load(path: Path) -> np.ndarray:
-        try:
-            return convert(read_image(path))
-        except DataError as error:
-            raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+        named = get(baseline)
+        low, high = named.range
+        typer.echo(f"{named.name}: {named.title}, {named.better} is better, range {low:g} to {high:g}", err=True)
+        labels = {"metric": named.name, "better": named.better}
 
     pairs = list(_pairs(reference, distorted or []))
-    rows: list[dict[str, Any]] = []
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    if not as_json:
-        writer.writerow(["reference", "image", "score", *labels])
-    previous: tuple[Path, np.ndarray] | None = None
-    for original, image in progress(pairs, desc="score", unit="pair", disable=len(pairs) < 2):
-        if previous is None or previous[0] != original:
-            previous = (original, load(original))
-        x, y = previous[1], load(image)
-        if x.shape[:2] != y.shape[:2]:
-            raise DataError(
-                f"{image}: {y.shape[1]}x{y.shape[0]} pixels, its reference {original} has "
-                f"{x.shape[1]}x{x.shape[0]}; register and crop them to the same size"
-            )
+    jobs = min(jobs, len(pairs))
+    work = scorer if jobs <= 1 else functools.partial(_score_elsewhere, choice)
+    outcomes = ordered_map(work, pairs, jobs, chunk=1)
+    failed = 0
+    said: set[str] = set()
+    printer = _Printer(as_json, labels)
+    with (
+        contextlib.closing(outcomes),
+        progress(total=len(pairs), desc="score", unit="pair", disable=len(pairs) < 2) as bar,
+    ):
+        # On a terminal the bar steps aside for a row; in a log file, what it has written is ended by a new line.
+        terminal = sys.stderr.isatty()
+        aside, line_end = (bar.external_write_mode, "") if terminal else (contextlib.nullcontext, "\n")
         try:
-            value = judge(x, y)
-        except DataError as error:
-            named = any(str(path) in str(error) for path in (image, mask))
-            raise DataError(str(error) if named else f"{image}: {error}") from None
-        if as_json:
-            rows.append({"reference": str(original), "image": str(image), "score": value} | labels)
-        else:
-            writer.writerow([original, image, f"{value:.6g}", *labels.values()])
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+            for pair, (value, error) in zip(pairs, outcomes, strict=True):
+                if error is not None and len(pairs) == 1:
+                    raise DataError(error)
+                with aside():
+                    printer.row(pair, value, error)
+                    if error is not None:
+                        failed += 1
+                        if error not in said:  # a damaged reference is named once, not with each of its images
+                            sys.stderr.write(f"{line_end}error: {error}\n")
+                            said.add(error)
+                bar.update()
+        finally:
+            printer.end()
+    if failed:
+        raise DataError(f"{failed} of {len(pairs)} pairs could not be scored, see above; the others were")

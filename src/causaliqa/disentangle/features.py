@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from causaliqa.datasets.pairs import open_pairs
 from causaliqa.disentangle.model import DisentanglementModel, pad
-from causaliqa.disentangle.training import load_model
 from causaliqa.images import as_rgb
-from causaliqa.io import write_parquet
-from causaliqa.progress import progress
-from causaliqa.seeding import make_deterministic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Pooled statistics of each scale and channel.
 STATISTICS = ("mean", "rms", "high")
@@ -38,6 +37,30 @@ def feature_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name[:1] == "d" and name[1:2].isdigit()]
 
 
+@dataclass(frozen=True)
+class ReferenceFeatures:
+    """What a reference alone decides: computed once, used for every distorted image of it.
+
+    Attributes
+    ----------
+    size : height and width of the reference in pixels.
+    mask : M, one (N, K, h, w) a scale.
+    degradation : the reference's own degradation maps, of the same shapes.
+    """
+
+    size: tuple[int, int]
+    mask: list[Tensor]
+    degradation: list[Tensor]
+
+
+def _smallest(flat: Tensor, rank: int) -> Tensor:
+    """Return the `rank`-th smallest value of each row, (N, K) from (N, K, P)."""
+    if flat.requires_grad or flat.device.type != "cpu":
+        return flat.kthvalue(rank, dim=2).values
+    # The same value ten times sooner: an order statistic does not depend on how it is found.
+    return torch.from_numpy(np.partition(flat.numpy(), rank - 1, axis=2)[..., rank - 1].copy())
+
+
 def pool(difference: list[Tensor], percentile: float) -> Tensor:
     """Pool |D(y) - D(x)| over space.
 
@@ -56,13 +79,29 @@ def pool(difference: list[Tensor], percentile: float) -> Tensor:
         flat = scale.abs().flatten(2)
         # The k-th largest value, not an interpolation: exact and the same on every device.
         rank = max(1, round(flat.shape[2] * percentile / 100))
-        parts += [flat.mean(dim=2), flat.square().mean(dim=2).sqrt(), flat.kthvalue(rank, dim=2).values]
+        parts += [flat.mean(dim=2), flat.square().mean(dim=2).sqrt(), _smallest(flat, rank)]
     return torch.cat(parts, dim=1)
+
+
+def reference_features(model: DisentanglementModel, reference: Tensor) -> ReferenceFeatures:
+    """Return what :func:`features_against` needs of references (N,3,H,W), RGB in [0, 1] of any size."""
+    padded = pad(reference)
+    height, width = reference.shape[-2:]
+    return ReferenceFeatures((height, width), model.mask(model.content(padded)), model.degradation(padded))
+
+
+def features_against(
+    model: DisentanglementModel, reference: ReferenceFeatures, distorted: Tensor, percentile: float
+) -> Tensor:
+    """Return the features of distorted images (N,3,H,W) of references, or of one reference. Shape (N, F)."""
+    maps = model.degradation(pad(distorted))
+    difference = [m * (y - x) for m, x, y in zip(reference.mask, reference.degradation, maps, strict=True)]
+    return pool(difference, percentile)
 
 
 def pair_features(model: DisentanglementModel, reference: Tensor, distorted: Tensor, percentile: float) -> Tensor:
     """Return the features of pairs; images are RGB (N,3,H,W) in [0, 1] of any size. Shape (N, F)."""
-    return pool(model.difference(pad(reference), pad(distorted)), percentile)
+    return features_against(model, reference_features(model, reference), distorted, percentile)
 
 
 def to_tensor(image: np.ndarray, data_range: float = 255.0) -> Tensor:
@@ -77,25 +116,32 @@ def embed_set(model_folder: Path, folder: Path, out: Path, percentile: float) ->
     Pairs go one by one: a batch on a CPU is slower an image than a loop. What depends on the reference alone is
     computed once a reference.
     """
+    # What scoring a pair can do without is imported here: `causaliqa score` starts a second sooner.
+    import pandas as pd
+
+    from causaliqa.datasets.pairs import open_pairs
+    from causaliqa.disentangle.training import load_model
+    from causaliqa.io import write_parquet
+    from causaliqa.progress import progress
+    from causaliqa.seeding import make_deterministic
+
     make_deterministic(1)
     model, _ = load_model(model_folder)
     stored = open_pairs(folder)
     rows, features = [], []
     with progress(total=len(stored.manifest), desc=f"embed {stored.name}", unit="pair") as bar:
         for reference in stored.references:
-            mask: list[Tensor] = []
-            at_reference: list[Tensor] = []
+            known: ReferenceFeatures | None = None
             for image, pristine, distorted, data_range in stored.pairs(reference):
-                if not mask:
-                    x = pad(to_tensor(pristine, data_range))
-                    mask, at_reference = model.mask(model.content(x)), model.degradation(x)
-                at_distorted = model.degradation(pad(to_tensor(distorted, data_range)))
-                difference = [m * (b - a) for m, a, b in zip(mask, at_reference, at_distorted, strict=True)]
-                features.append(pool(difference, percentile)[0].numpy())
+                if known is None:
+                    known = reference_features(model, to_tensor(pristine, data_range))
+                values = features_against(model, known, to_tensor(distorted, data_range), percentile)
+                features.append(values[0].numpy())
                 rows.append(image)
                 bar.update()
     choices = model.choices
     table = stored.manifest.set_index("image").loc[rows].reset_index()[IDENTITY]
-    values = pd.DataFrame(np.stack(features), columns=feature_names(choices.scales, choices.channels), dtype=np.float32)
-    write_parquet(out, pd.concat([table, values], axis=1))
+    columns = feature_names(choices.scales, choices.channels)
+    numbers = pd.DataFrame(np.stack(features), columns=columns, dtype=np.float32)
+    write_parquet(out, pd.concat([table, numbers], axis=1))
     return len(rows)

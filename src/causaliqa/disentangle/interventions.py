@@ -16,16 +16,19 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional
 
+from causaliqa.baselines.ms_ssim import ms_ssim
+from causaliqa.baselines.psnr import psnr
 from causaliqa.datasets.names import REFERENCE
 from causaliqa.datasets.shards import DegradedSet
 from causaliqa.disentangle.analysis import band_distance, from_opponent, opponent, with_low_pass_of
 from causaliqa.disentangle.features import to_tensor
 from causaliqa.disentangle.model import STRIDE, DisentanglementModel, zeros_like
+from causaliqa.disentangle.proofs import NUMBER_COLUMNS
 from causaliqa.disentangle.training import load_model
 from causaliqa.errors import DataError
 from causaliqa.io import write_csv, write_json, write_tensors
 from causaliqa.progress import progress
-from causaliqa.seeding import make_deterministic
+from causaliqa.seeding import derive_seed, make_deterministic
 
 #: Types shown in the grid, in this order of preference; one severe enough to see, mild enough to read.
 _SHOWN = ("gaussian_blur", "jpeg", "white_noise", "jpeg2000", "colour_quantisation", "contrast_change")
@@ -34,14 +37,68 @@ _LEVELS = (3,)
 #: Longest side intervened on, px: enough to see, and a third of the time.
 _SIDE = 192
 _LAMBDAS = (0.0, 0.5, 1.0, 1.5)
-_COLUMNS = ["dataset", "reference", "distortion", "level", "intervention", "measure", "value", "baseline"]
+#: Test references measured, spread over the sets: each takes some seconds, and intervals narrow slowly beyond.
+_MOST = 8
+#: Below this side, px, MS-SSIM is not defined.
+_MS_SSIM_SIDE = 161
 
 
-def _crop(image: Tensor) -> Tensor:
-    """Cut to whole pixels at every scale, centred."""
+def centre_crop(image: Tensor) -> Tensor:
+    """Cut (N,C,H,W) to whole pixels at every scale and at most 192, centred."""
     height, width = (min(side, _SIDE) // STRIDE * STRIDE for side in image.shape[-2:])
     top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
     return image[..., top : top + height, left : left + width]
+
+
+def choose_references(stored: Sequence[DegradedSet], most: int = _MOST) -> pd.DataFrame:
+    """Choose test references, a set in turn, by lot; at least one of every set that has any.
+
+    Returns
+    -------
+    DataFrame
+        ``set`` (position in `stored`), ``reference``.
+
+    Raises
+    ------
+    DataError
+        If the sets hold no distorted image of a test reference.
+    """
+    rows = []
+    for index, item in enumerate(stored):
+        table = item.manifest[(item.manifest["partition"] == "test") & (item.manifest["level"] > 0)]
+        names = sorted(table["reference"].unique(), key=lambda name: derive_seed("interventions", item.name, str(name)))
+        rows += [(turn, index, str(name)) for turn, name in enumerate(names)]
+    if not rows:
+        raise DataError(f"{', '.join(item.name for item in stored)}: no distorted image of a test reference")
+    first = sum(turn == 0 for turn, _, _ in rows)
+    return pd.DataFrame(sorted(rows)[: max(most, first)], columns=["turn", "set", "reference"])[["set", "reference"]]
+
+
+def _pixels(image: Tensor) -> np.ndarray:
+    """Return an opponent image (1,3,H,W) as RGB (H,W,3) in [0, 1]."""
+    return np.asarray(from_opponent(image).clamp(0, 1)[0].permute(1, 2, 0).numpy())
+
+
+def _fidelity(found: dict[str, Any], x: Tensor, y: Tensor) -> list[tuple[str, str, float, float]]:
+    """PSNR and MS-SSIM of the decoded images, whole as they are, beside those of no intervention."""
+    reference, distorted = opponent(x), opponent(y)
+    pairs = {
+        "restore": (reference, found["restored"], distorted),
+        "transfer": (distorted, found["transferred"], found["plain"]),
+    }
+    metrics = {"psnr": psnr, "ms_ssim": ms_ssim}
+    if min(x.shape[-2:]) < _MS_SSIM_SIDE:
+        del metrics["ms_ssim"]
+    return [
+        (
+            name,
+            measure,
+            metric(_pixels(target), _pixels(decoded), data_range=1.0),
+            metric(_pixels(target), _pixels(untouched), data_range=1.0),
+        )
+        for name, (target, decoded, untouched) in pairs.items()
+        for measure, metric in metrics.items()
+    ]
 
 
 def _show(decoded: Tensor, low_pass_from: Tensor) -> Tensor:
@@ -67,9 +124,9 @@ def intervene(model: DisentanglementModel, x: Tensor, y: Tensor) -> dict[str, An
     Returns
     -------
     dict
-        ``restored`` do(D:=0) on y, ``transferred`` do(D:=D_y) on x (opponent colours), ``mask`` and ``degradation``
-        maps (1,H,W), ``lambda_curve`` distance of the decoded image from the reference over lambda, and the
-        distances ``restore, restore_baseline, transfer, transfer_baseline``.
+        ``restored`` do(D:=0) on y, ``transferred`` do(D:=D_y) on x, ``plain`` do(D:=0) on x (opponent colours),
+        ``mask`` and ``degradation`` maps (1,H,W), ``lambda_curve`` distance of the decoded image from the reference
+        over lambda, and the distances ``restore, restore_baseline, transfer, transfer_baseline``.
     """
     content_x, content_y = model.content(x), model.content(y)
     mask = model.mask(content_x)
@@ -90,6 +147,7 @@ def intervene(model: DisentanglementModel, x: Tensor, y: Tensor) -> dict[str, An
     return {
         "restored": restored,
         "transferred": transferred,
+        "plain": plain,
         "mask": _map(mask, (x.shape[-2], x.shape[-1])),
         "degradation": _map([d.abs() for d in model.difference(x, y)], (x.shape[-2], x.shape[-1])),
         "lambda_curve": curve,
@@ -113,40 +171,12 @@ def _measures(found: dict[str, Any]) -> list[tuple[str, str, float, float]]:
     ]
 
 
-def _recipe_leak(
-    model: DisentanglementModel, stored: Sequence[DegradedSet], picked: pd.DataFrame
-) -> list[dict[str, Any]]:
-    """do(C:=C'), recipe kept: how much of the spread of pooled D lies between contents rather than recipes."""
-    rows, values = [], []
-    for row in picked.itertuples():
-        source = stored[int(row.set)]  # type: ignore[arg-type]
-        y = _crop(to_tensor(source.stimulus(str(row.image))))
-        values.append(torch.cat([d.mean(dim=(2, 3)) for d in model.degradation(y)], dim=1)[0].numpy())
-        rows.append(f"{row.distortion}@{row.level}")
-    table = pd.DataFrame(np.stack(values))
-    centred = table - table.groupby(rows).transform("mean")
-    within = float(np.square(centred.to_numpy()).sum())
-    total = float(np.square((table - table.mean()).to_numpy()).sum())
-    share = within / total if total > 0 else 1.0
-    return [
-        {
-            "dataset": "all",
-            "reference": "all",
-            "distortion": "all",
-            "level": 0,
-            "intervention": "recipe",
-            "measure": "share of pooled D's variance that content explains (0: none, 1: all)",
-            "value": share,
-            "baseline": 1.0,
-        }
-    ]
-
-
 @torch.no_grad()
 def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6) -> int:
-    """Write ``interventions.safetensors`` (pictures), ``interventions.json`` and ``numbers.csv``.
+    """Write ``interventions.safetensors`` (pictures), ``interventions.json``, ``numbers.csv``, ``reconstruction.csv``.
 
-    Returns the number of pairs measured.
+    Returns the number of pairs measured: level 3 of every type of at most eight test references (of as many as there
+    are sets, if these are more).
 
     Raises
     ------
@@ -157,18 +187,19 @@ def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6)
     model, _ = load_model(model_folder)
     stored = [DegradedSet(folder) for folder in degraded]
     tables = [item.manifest.assign(set=index) for index, item in enumerate(stored)]
-    manifest = pd.concat(tables, ignore_index=True)
-    picked = manifest[(manifest["partition"] == "test") & manifest["level"].isin(_LEVELS)]
+    chosen = choose_references(stored)
+    manifest = pd.concat(tables, ignore_index=True).merge(chosen, on=["set", "reference"])
+    manifest = manifest[manifest["level"] > 0]
+    picked = manifest[manifest["level"].isin(_LEVELS)]
     if picked.empty:
-        picked = manifest[(manifest["partition"] == "test") & (manifest["level"] > 0)]
-    if picked.empty:
-        raise DataError(f"{', '.join(item.name for item in stored)}: no distorted image of a test reference")
+        picked = manifest
     numbers: list[dict[str, Any]] = []
+    fidelity: list[dict[str, Any]] = []
     pictures: list[dict[str, Any]] = []
     for row in progress(list(picked.itertuples()), desc="interventions", unit="pair"):
         source = stored[int(row.set)]
-        x = _crop(to_tensor(source.stimulus(f"{row.reference}/{REFERENCE}/0")))
-        y = _crop(to_tensor(source.stimulus(str(row.image))))
+        x = centre_crop(to_tensor(source.stimulus(f"{row.reference}/{REFERENCE}/0")))
+        y = centre_crop(to_tensor(source.stimulus(str(row.image))))
         found = intervene(model, x, y)
         identity = {
             "dataset": source.name,
@@ -176,10 +207,11 @@ def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6)
             "distortion": row.distortion,
             "level": row.level,
         }
-        numbers += [
-            {**identity, "intervention": name, "measure": measure, "value": value, "baseline": baseline}
-            for name, measure, value, baseline in _measures(found)
-        ]
+        for rows, measures in ((numbers, _measures(found)), (fidelity, _fidelity(found, x, y))):
+            rows += [
+                {**identity, "intervention": name, "measure": measure, "value": value, "baseline": baseline}
+                for name, measure, value, baseline in measures
+            ]
         kind = str(row.distortion)
         if (
             kind in _SHOWN
@@ -191,8 +223,8 @@ def run(model_folder: Path, degraded: Sequence[Path], out: Path, shown: int = 6)
             # A new content for each row where there is one: the grid should not show the same picture six times.
             if content not in contents or len(contents) == picked.groupby(["set", "reference"]).ngroups:
                 pictures.append({"kind": kind, "content": content, "x": x, "y": y, "level": int(row.level), **found})
-    numbers += _recipe_leak(model, stored, picked)
-    write_csv(out / "numbers.csv", pd.DataFrame(numbers, columns=_COLUMNS))
+    write_csv(out / "numbers.csv", pd.DataFrame(numbers, columns=NUMBER_COLUMNS))
+    write_csv(out / "reconstruction.csv", pd.DataFrame(fidelity, columns=NUMBER_COLUMNS))
     _write_pictures(out, pictures[:shown])
     return len(picked)
 

@@ -6,12 +6,15 @@ An independent implementation of the ideas of Zhang et al., arXiv 2604.21654. St
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from causaliqa.config import PretrainChoices
 from causaliqa.disentangle.analysis import opponent
+from causaliqa.errors import ModelError
 from causaliqa.seeding import torch_generator
 
 #: Images are padded so that every scale has whole pixels.
@@ -33,8 +36,8 @@ class _Block(nn.Module):
         self.norm: nn.Module = nn.InstanceNorm2d(outputs, affine=True) if normalise else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.leaky_relu(self.norm(self.first(x)), 0.1)
-        return functional.leaky_relu(self.second(x), 0.1)
+        x = functional.leaky_relu(self.norm(self.first(x)), 0.1, inplace=True)
+        return functional.leaky_relu(self.second(x), 0.1, inplace=True)
 
 
 class Encoder(nn.Module):
@@ -170,6 +173,19 @@ class DisentanglementModel(nn.Module):
         at_reference = self.degradation(reference)
         at_distorted = self.degradation(distorted)
         return [m * (y - x) for m, x, y in zip(mask, at_reference, at_distorted, strict=True)]
+
+
+def build_model(choices: dict[str, Any], weights: dict[str, Tensor], name: str) -> DisentanglementModel:
+    """Build a model from its choices and weights; `name` is used in error messages."""
+    try:
+        model = DisentanglementModel(PretrainChoices.model_validate(choices))
+        model.load_state_dict(weights)
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{name}: the weights do not fit the description ({str(error).splitlines()[0]}); train again"
+        ) from None
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place; a quarter faster on CPU
+    return model.eval()
 
 
 def at_half_scale(rgb: Tensor) -> Tensor:

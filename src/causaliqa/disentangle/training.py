@@ -16,7 +16,7 @@ from torch import Tensor
 from causaliqa.config import Base, PretrainChoices
 from causaliqa.disentangle.batches import BatchSampler
 from causaliqa.disentangle.losses import Noise, training_terms
-from causaliqa.disentangle.model import DisentanglementModel
+from causaliqa.disentangle.model import DisentanglementModel, build_model
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_json, read_tensors, sha256_bytes, sha256_file, write_csv, write_json, write_tensors
 from causaliqa.progress import progress
@@ -224,16 +224,3 @@ def load_model(folder: Path) -> tuple[DisentanglementModel, dict[str, Any]]:
     description = read_json(Path(folder) / "model.json")
     model = build_model(description["choices"], read_tensors(Path(folder) / "model.safetensors"), str(folder))
     return model, description
-
-
-def build_model(choices: dict[str, Any], weights: dict[str, Tensor], name: str) -> DisentanglementModel:
-    """Build a model from its choices and weights; `name` is used in error messages."""
-    try:
-        model = DisentanglementModel(PretrainChoices.model_validate(choices))
-        model.load_state_dict(weights)
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{name}: the weights do not fit the description ({str(error).splitlines()[0]}); train again"
-        ) from None
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in place; a quarter faster on CPU
-    return model.eval()

@@ -2,6 +2,7 @@
 
 Labels come from train references only; scores are given to the pairs of test references only. On the embedded
 default the labels are the pseudo-MOS, and every score made from them says so by its setting and documentation.
+Labelled sets have tests of their own, see :mod:`causaliqa.supervised.labelled`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from causaliqa.config import Regress
 from causaliqa.datasets.splits import k_shot
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
-from causaliqa.io import read_json
+from causaliqa.io import read_json, write_parquet
 from causaliqa.labelfree.stage import PREFIX, read_features
 from causaliqa.progress import progress
 from causaliqa.seeding import generator
+from causaliqa.supervised.labelled import labelled_tests, read_labelled, synthetic_space
 from causaliqa.supervised.regressors import fit_regressor
 from causaliqa.tables import quality, read_scores, score_table, write_scores
 
@@ -46,18 +48,34 @@ def draw_labelled(references: np.ndarray, count: int | None, draw: int, seed: in
     return np.flatnonzero(np.isin(references, kept))
 
 
-def run(model: Path, features: Sequence[Path], labels: Sequence[Path], out: Path, params: Regress) -> int:
-    """Write ``scores.parquet``; return the number of fits.
+def run(
+    model: Path,
+    features: Sequence[Path],
+    labels: Sequence[Path],
+    out: Path,
+    params: Regress,
+    labelled: Sequence[Path] = (),
+    labelled_features: Sequence[Path] = (),
+    projected: Path | None = None,
+) -> int:
+    """Write ``scores.parquet`` and ``labelled.parquet``; return the number of fits on synthetic sets.
+
+    Parameters
+    ----------
+    labelled : ``data/raw/<dataset>`` of labelled sets; their tests are an empty table if there are none.
+    labelled_features : feature tables of these.
+    projected : score table of stage project, for the label-free scores beside.
 
     Raises
     ------
     DataError
-        If no labelled train reference or no test reference is there.
+        If no labelled train reference or no test reference is there, or a labelled set lacks features or scores.
     """
     description = read_json(model / "model.json")
     opinion = read_scores(*labels)
     opinion = opinion.assign(label=quality(opinion))[["dataset", "image", "label"]]
-    table = read_features(features).merge(opinion, on=["dataset", "image"], how="inner", validate="one_to_one")
+    synthetic = read_features(features)
+    table = synthetic.merge(opinion, on=["dataset", "image"], how="inner", validate="one_to_one")
     names = feature_columns(table)
     content = (table["dataset"] + "/" + table["reference"]).to_numpy(dtype=str)
     partition = table["partition"].to_numpy(dtype=str)
@@ -93,4 +111,21 @@ def run(model: Path, features: Sequence[Path], labels: Sequence[Path], out: Path
             )
         )
     write_scores(out / "scores.parquet", pd.concat(tables, ignore_index=True))
+    sets = []
+    if labelled:
+        if projected is None:
+            raise DataError(f"{labelled[0]}: no label-free scores to stand beside; give those of stage project")
+        # Read with a synthetic table, so that features of another model are refused.
+        both = read_features([features[0], *labelled_features])
+        sets = read_labelled(labelled, both, read_scores(projected), names)
+    write_parquet(
+        out / "labelled.parquet",
+        labelled_tests(
+            sets,
+            synthetic_space(synthetic, description["datasets"]),
+            params,
+            model=f"{description['scenario']}/{description['variant']}",
+            seed=description["seed"],
+        ),
+    )
     return len(plan)
