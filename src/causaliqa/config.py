@@ -144,7 +144,10 @@ class LossWeights(Section):
     )
     scaling: Weight = Field(0.2, description="do(D:=lambda D): the decoded image degrades monotonically in lambda.")
     ladder: Weight = Field(
-        1.0, description="Across types, severities clearly apart on the calibrated scale rank in order."
+        0.0, description="Across types, severities clearly apart on the calibrated scale rank in order."
+    )
+    consensus: Weight = Field(
+        3.0, description="Across types and contents, crops whose order all teachers agree on rank in that order."
     )
 
 
@@ -154,8 +157,17 @@ class PretrainChoices(Section):
     width: int = Field(16, ge=4, le=256, description="Channels of the first encoder scale.")
     scales: int = Field(4, ge=2, le=5, description="Number of scales of degradation maps.")
     channels: int = Field(6, ge=1, le=64, description="Degradation channels a scale.")
-    mask: Literal["content", "none", "random"] = Field(
-        "content", description="Where the mask comes from: learned from content, M=1, or a fixed random map."
+    stem: Literal["scratch", "imagenet"] = Field(
+        "scratch",
+        description="What E_d looks through: an encoder of its own, or frozen SqueezeNet 1.1 (at most 4 scales).",
+    )
+    light: bool = Field(
+        True, description="Measure degradation from the reference under the distorted image's contrast gain above 1."
+    )
+    mask: Literal["content", "features", "none", "random"] = Field(
+        "content",
+        description="Where the mask comes from: content features and local contrast of the reference, features alone, "
+        "M=1, or a fixed random map.",
     )
     bottleneck: bool = Field(True, description="Unit-variance noise on the masked degradation before decoding.")
     steps: int = Field(400, ge=1, description="Optimiser steps.")
@@ -166,7 +178,27 @@ class PretrainChoices(Section):
     learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of AdamW (one cycle).")
     weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
     validate_every: int = Field(50, ge=1, description="Steps between validations and checkpoints.")
+    teachers: Annotated[list[Literal["mdsi", "vsi", "haarpsi"]], Field(min_length=1), AfterValidator(_distinct)] = (
+        Field(
+            ["mdsi", "vsi", "haarpsi"],
+            description="Metrics whose agreement orders training crops; with loss.consensus 0 none is computed.",
+        )
+    )
+    without_types: Annotated[list[str], AfterValidator(_distinct)] = Field(
+        [], description="Distortion types left out of training, alone and in compositions."
+    )
     loss: LossWeights = Field(default_factory=lambda: LossWeights(), description="Weights of the training terms.")
+
+    @property
+    def stem_weights(self) -> list[str]:
+        """Names in data/weights.yaml of the weights that the stem needs."""
+        return ["squeezenet1_1"] if self.stem == "imagenet" else []
+
+    @model_validator(mode="after")
+    def _stem_has_scales(self) -> PretrainChoices:
+        if self.stem == "imagenet" and self.scales > 4:
+            raise ValueError("stem imagenet has 4 scales at most; lower scales")
+        return self
 
 
 def _one_variant() -> dict[str, dict[str, Any]]:

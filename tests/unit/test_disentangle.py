@@ -82,13 +82,43 @@ def test_shapes_and_the_null_of_identical_pairs(mask: str) -> None:
     assert all(not d.any() for d in same)
 
 
-def test_the_mask_depends_on_content_alone(trained: Path) -> None:
-    model, _ = training.load_model(trained)
-    x = torch.rand(1, 3, 64, 64)
-    # Instance normalisation makes content blind to contrast and level, so a mask from content is too.
-    masks = [model.mask(model.content(image)) for image in (x, 0.5 * x + 0.2)]
-    inside = [(a - b)[..., 2:-2, 2:-2].abs().max() for a, b in zip(*masks, strict=True)]
-    assert max(v.item() for v in inside) < 0.05
+def _with_mask_heads_on(mask: str) -> DisentanglementModel:
+    """Heads start at zero: give them weights, so that the mask says something."""
+    torch.manual_seed(0)
+    model = DisentanglementModel(PretrainChoices.model_validate({**SMALL, "mask": mask})).eval()
+    for head in model.to_mask:
+        torch.nn.init.normal_(head[-1].weight)
+    return model
+
+
+@pytest.mark.parametrize(("mask", "sees_contrast"), [("features", False), ("content", True)])
+def test_instance_normalisation_hides_contrast_from_the_mask_unless_it_is_given(mask: str, sees_contrast: bool) -> None:
+    model = _with_mask_heads_on(mask)
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        masks = [model.mask(model.content(image)) for image in (x, 0.5 * x + 0.2)]
+    inside = max(float((a - b)[..., 2:-2, 2:-2].abs().max()) for a, b in zip(*masks, strict=True))
+    assert (inside > 0.1) == sees_contrast
+
+
+def test_a_mask_of_content_moves_with_the_local_contrast_of_the_reference() -> None:
+    model = _with_mask_heads_on("content")
+    flat = 0.5 + 0.01 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    half = flat.clone()
+    half[..., 32:] = torch.rand(1, 3, 64, 32, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        before, after = (model.mask(model.content(image))[0] for image in (flat, half))
+    assert float((before - after)[..., 16:].abs().mean()) > 0.02
+
+
+def test_types_left_out_are_never_drawn_alone_or_composed(toy: Path) -> None:
+    whole = BatchSampler([toy], "train", PretrainChoices.model_validate(SMALL), "train", 0)
+    gone = whole.types[0]
+    less = BatchSampler([toy], "train", PretrainChoices.model_validate({**SMALL, "without_types": [gone]}), "train", 0)
+    assert less.types == whole.types[1:]
+    # Every composition of this set holds both of its types.
+    assert all(whole.chains.values())
+    assert not any(less.chains.values())
 
 
 def test_padding_reaches_whole_pixels() -> None:

@@ -59,6 +59,9 @@ NOTEBOOKS = PARAMS.pages
 # Weights that metrics of every dataset need, and those of metrics for labelled sets.
 WEIGHTS = needed_weights([*PARAMS.baselines.metrics, *PARAMS.baselines.consensus])
 LABELLED_WEIGHTS = needed_weights(PARAMS.baselines.labelled_metrics)
+STEM_WEIGHTS = [
+    name for variant in VARIANTS for name in PARAMS.pretrain.variant(variant).stem_weights
+]
 # Processes that one job may spread images over; the result does not depend on it.
 PROCESSES = max(1, min(workflow.cores or 1, 8))
 
@@ -194,6 +197,14 @@ def weights_of(wildcards):
     labelled = LABELLED_WEIGHTS if wildcards.dataset in LABELLED else []
     return expand(
         "data/weights/{weights}.safetensors", weights=sorted({*WEIGHTS, *labelled})
+    )
+
+
+def stem_weights(wildcards):
+    """Input function: file of the weights that a variant's encoder looks through."""
+    return expand(
+        "data/weights/{weights}.safetensors",
+        weights=PARAMS.pretrain.variant(wildcards.variant).stem_weights,
     )
 
 

@@ -5,6 +5,8 @@ rule pretrain:
     input:
         manifests=datasets_of("data/degraded/{dataset}/manifest.parquet"),
         shards=datasets_of("data/degraded/{dataset}/shards"),
+        # Empty but for the stem imagenet.
+        pretrained=stem_weights,
         code=stage_code("pretrain"),
     output:
         model="results/pretrain/{scenario}/{variant}/{seed}/model.safetensors",

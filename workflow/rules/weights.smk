@@ -37,7 +37,7 @@ rule stage_weights:
     input:
         expand(
             ["data/weights/{weights}.safetensors", "data/weights/{weights}.json"],
-            weights=sorted({*WEIGHTS, *LABELLED_WEIGHTS}),
+            weights=sorted({*WEIGHTS, *LABELLED_WEIGHTS, *STEM_WEIGHTS}),
         ),
     localrule: True
     message:

@@ -23,6 +23,7 @@ def pretrain(
     checkpoints: Annotated[Path, typer.Option(help="Where an interrupted training resumes from.")] = Path(
         ".causaliqa/checkpoints"
     ),
+    pretrained: Annotated[Path, typer.Option(help="Converted weights, for stem imagenet.")] = Path("data/weights"),
 ) -> None:
     """Train a disentanglement model without labels; an interrupted training resumes exactly.
 
@@ -41,5 +42,6 @@ def pretrain(
         choices=section.variant(variant),
         base=parse_section(Base, base),
         checkpoints=checkpoints,
+        pretrained=pretrained,
     )
     typer.echo(f"{scenario}/{variant}/{seed}: trained {section.variant(variant).steps} steps, model in {out}")

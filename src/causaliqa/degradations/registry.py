@@ -248,6 +248,11 @@ def chain_name(chain: Sequence[tuple[str, int]]) -> str:
     return "+".join(f"{name}@{level}" for name, level in chain)
 
 
+def types_of(distortion: str) -> set[str]:
+    """Return the types that a distortion's name names: one, or those of a chain."""
+    return {part.split("@", 1)[0] for part in distortion.split("+")}
+
+
 def imperceptible(stimulus: np.ndarray, variant: int, *, key: str, seed: int) -> np.ndarray:
     """Return a copy that looks the same but differs in its numbers.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from torch import Tensor
 from causaliqa.config import PretrainChoices
 from causaliqa.datasets.names import REFERENCE
 from causaliqa.datasets.shards import DegradedSet
-from causaliqa.degradations.registry import TYPES, position_of
+from causaliqa.degradations.registry import TYPES, position_of, types_of
+from causaliqa.disentangle.teachers import agreed_order
 from causaliqa.errors import DataError
 from causaliqa.images import as_rgb
 from causaliqa.seeding import generator
@@ -40,6 +41,7 @@ class Batch:
     mild_position, severe_position : severity on the scale shared by all types (white noise: 1 to 5), shape (G,).
     homogeneous : whether the recipe is the same everywhere and free of randomness, shape (G,).
     has_chain : whether `first_step` and `chain` are real, shape (G,).
+    worse : element (i, j): all teachers hold distorted image j of :meth:`pairs` for worse than i, shape (5G, 5G).
     """
 
     reference: Tensor
@@ -53,6 +55,14 @@ class Batch:
     severe_position: Tensor
     homogeneous: Tensor
     has_chain: Tensor
+    worse: Tensor
+
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Return all pristine and distorted images, (5G,3,S,S) each: mild, severe, first step, chain, other severe."""
+        return (
+            torch.cat([*[self.reference] * 4, self.other]),
+            torch.cat([self.mild, self.severe, self.first_step, self.chain, self.other_severe]),
+        )
 
 
 class BatchSampler:
@@ -95,6 +105,9 @@ class BatchSampler:
             )
 
     def _index(self, index: int, chosen: pd.DataFrame) -> None:
+        out = set(self.choices.without_types)
+        if out:
+            chosen = chosen[[not out & types_of(str(kind)) for kind in chosen["distortion"]]]
         for reference, rows in chosen.groupby("reference", sort=True):
             key = (index, str(reference))
             self.references.append(key)
@@ -163,13 +176,19 @@ class BatchSampler:
             positions.append((position_of(kind, low), position_of(kind, high)))
             homogeneous.append(TYPES[kind].homogeneous and TYPES[kind].deterministic)
             has_chain.append(bool(chains))
-        return Batch(
-            **{name: _to_tensor(stack) for name, stack in images.items()},
+        found = {name: _to_tensor(stack) for name, stack in images.items()}
+        nothing = torch.zeros(5 * len(positions), 5 * len(positions), dtype=torch.bool)
+        batch = Batch(
+            **found,
             mild_position=torch.tensor([mild for mild, _ in positions]),
             severe_position=torch.tensor([severe for _, severe in positions]),
             homogeneous=torch.tensor(homogeneous),
             has_chain=torch.tensor(has_chain),
+            worse=nothing,
         )
+        if self.choices.loss.consensus == 0:
+            return batch
+        return replace(batch, worse=agreed_order(*batch.pairs(), self.choices.teachers, self.choices.light))
 
 
 def _to_tensor(stack: list[np.ndarray]) -> Tensor:

@@ -43,14 +43,19 @@ class ReferenceFeatures:
 
     Attributes
     ----------
-    size : height and width of the reference in pixels.
+    image : the reference, (N,3,H,W), as it came.
     mask : M, one (N, K, h, w) a scale.
     degradation : the reference's own degradation maps, of the same shapes.
     """
 
-    size: tuple[int, int]
+    image: Tensor
     mask: list[Tensor]
     degradation: list[Tensor]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the reference in pixels."""
+        return self.image.shape[-2], self.image.shape[-1]
 
 
 def _smallest(flat: Tensor, rank: int) -> Tensor:
@@ -86,16 +91,19 @@ def pool(difference: list[Tensor], percentile: float) -> Tensor:
 def reference_features(model: DisentanglementModel, reference: Tensor) -> ReferenceFeatures:
     """Return what :func:`features_against` needs of references (N,3,H,W), RGB in [0, 1] of any size."""
     padded = pad(reference)
-    height, width = reference.shape[-2:]
-    return ReferenceFeatures((height, width), model.mask(model.content(padded)), model.degradation(padded))
+    return ReferenceFeatures(reference, model.mask(model.content(padded)), model.degradation(padded))
 
 
 def features_against(
     model: DisentanglementModel, reference: ReferenceFeatures, distorted: Tensor, percentile: float
 ) -> Tensor:
     """Return the features of distorted images (N,3,H,W) of references, or of one reference. Shape (N, F)."""
-    maps = model.degradation(pad(distorted))
-    difference = [m * (y - x) for m, x, y in zip(reference.mask, reference.degradation, maps, strict=True)]
+    many = distorted.shape[0]
+    padded = pad(distorted)
+    known = [x.expand(many, -1, -1, -1) for x in reference.degradation]
+    origin = model.origin(pad(reference.image).expand(many, -1, -1, -1), known, padded)
+    maps = model.degradation(padded)
+    difference = [m * (y - x) for m, x, y in zip(reference.mask, origin, maps, strict=True)]
     return pool(difference, percentile)
 
 

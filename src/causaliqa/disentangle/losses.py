@@ -61,6 +61,11 @@ def _masked_mean(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1.0)
 
 
+def _ordered(sizes: Tensor, worse: Tensor) -> Tensor:
+    """Mean ranking loss over the pairs (i, j), shape (N, N), of which j is worse."""
+    return _masked_mean(_rank(sizes[:, None].expand_as(worse), sizes[None, :].expand_as(worse)), worse)
+
+
 def _split(features: list[Tensor], parts: int) -> list[list[Tensor]]:
     chunks = [x.chunk(parts) for x in features]
     return [[scale[part] for scale in chunks] for part in range(parts)]
@@ -100,27 +105,19 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
     # One pass for all images of a kind: convolutions are cheaper on one large batch.
     contents = _split(model.content(torch.cat([batch.reference, batch.severe, batch.other, batch.other_severe])), 4)
     c_reference, c_severe, c_other, c_other_severe = contents
-    raw = _split(
-        model.degradation(
-            torch.cat(
-                [
-                    batch.reference,
-                    batch.mild,
-                    batch.severe,
-                    batch.first_step,
-                    batch.chain,
-                    batch.other,
-                    batch.other_severe,
-                ]
-            )
-        ),
-        7,
-    )
-    d_reference, d_mild, d_severe, d_first, d_chain, d_other, d_other_severe = raw
+    pristine, degraded = batch.pairs()
+    maps = model.degradation(torch.cat([batch.reference, batch.other, degraded]))
+    d_reference, d_other = [x[:groups] for x in maps], [x[groups : 2 * groups] for x in maps]
+    d_degraded = [x[2 * groups :] for x in maps]
+    _, d_severe, _, _, d_other_severe = _split(d_degraded, 5)
     mask, other_mask = model.mask(c_reference), model.mask(c_other)
-
-    def size(degraded: list[Tensor], pristine: list[Tensor], by: list[Tensor]) -> Tensor:
-        return pooled_norm([m * (y - x) for m, x, y in zip(by, pristine, degraded, strict=True)])
+    of_pairs = [
+        [torch.cat([x, x, x, x, y]) for x, y in zip(*both, strict=True)]
+        for both in ((d_reference, d_other), (mask, other_mask))
+    ]
+    origin = model.origin(pristine, of_pairs[0], degraded)
+    sizes = pooled_norm([m * (y - x) for m, x, y in zip(of_pairs[1], origin, d_degraded, strict=True)])
+    mild, severe, first, chain, other_severe = sizes.chunk(5)
 
     m_severe, m_other_severe = model.masked(mask, d_severe), model.masked(other_mask, d_other_severe)
 
@@ -147,10 +144,6 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
     references = opponent(torch.cat([batch.reference, batch.other]))
     distorted = opponent(torch.cat([batch.severe, batch.other_severe]))
 
-    severe, mild = size(d_severe, d_reference, mask), size(d_mild, d_reference, mask)
-    other_severe = size(d_other_severe, d_other, other_mask)
-    first, chain = size(d_first, d_reference, mask), size(d_chain, d_reference, mask)
-
     # do(D := lambda D): the decoded image leaves the reference monotonically.
     leaving = [band_distance(image, references[:groups]) for image in (restored[2 * groups :], partial, whole)]
     scaling = functional.relu(leaving[0] - leaving[1]) + functional.relu(leaving[1] - leaving[2])
@@ -160,17 +153,17 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
         [torch.cat(parts) for parts in zip(c_severe[:-1], c_other_severe[:-1], strict=True)],
     )
     first_code, second_code = _recipe_code(d_severe), _recipe_code(d_other_severe)
-    sizes = torch.cat([mild, severe, other_severe])
-    positions = torch.cat([batch.mild_position, batch.severe_position, batch.severe_position]).to(sizes.device)
+    placed = torch.cat([mild, severe, other_severe])
+    positions = torch.cat([batch.mild_position, batch.severe_position, batch.severe_position]).to(placed.device)
     clear = (positions[None, :] - positions[:, None]) >= _CLEAR
     energy = torch.stack([x.square().mean() for x in (*m_severe, *m_other_severe)]).mean()
-    pristine = (*model.masked(mask, d_reference), *model.masked(other_mask, d_other))
-    pristine_energy = torch.stack([x.square().mean() for x in pristine]).mean()
+    at_rest = (*model.masked(mask, d_reference), *model.masked(other_mask, d_other))
+    pristine_energy = torch.stack([x.square().mean() for x in at_rest]).mean()
     return {
         "restore": band_distance(restored, torch.cat([references, references[:groups]])).mean(),
         "transfer": band_distance(transferred, distorted).mean(),
-        "recipe": (1 - functional.cosine_similarity(first_code, second_code, dim=1)).mean()
-        + 0.1 * ((severe + _QUIET).log() - (other_severe + _QUIET).log()).abs().mean(),
+        # Its direction alone: how loud a recipe is depends on what content masks.
+        "recipe": (1 - functional.cosine_similarity(first_code, second_code, dim=1)).mean(),
         "swap": _masked_mean(band_distance(swapped, distorted[groups:]), batch.homogeneous.to(sizes.device)),
         "content": invariance,
         "contrast": contrast,
@@ -179,5 +172,6 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
         "energy": energy,
         "severity": _rank(mild, severe).mean() + _masked_mean(_rank(first, chain), batch.has_chain.to(sizes.device)),
         "scaling": scaling.mean(),
-        "ladder": _masked_mean(_rank(sizes[:, None].expand_as(clear), sizes[None, :].expand_as(clear)), clear),
+        "ladder": _ordered(placed, clear),
+        "consensus": _ordered(sizes, batch.worse.to(sizes.device)),
     }

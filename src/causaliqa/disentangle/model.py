@@ -6,6 +6,7 @@ An independent implementation of the ideas of Zhang et al., arXiv 2604.21654. St
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from causaliqa.config import PretrainChoices
-from causaliqa.disentangle.analysis import opponent
+from causaliqa.disentangle.analysis import opponent, pyramid
+from causaliqa.disentangle.light import exposure_gain, under_light
+from causaliqa.disentangle.stem import STEM_WIDTHS, SqueezeStem
 from causaliqa.errors import ModelError
 from causaliqa.seeding import torch_generator
 
@@ -24,6 +27,10 @@ STRIDE = 32
 _GAIN = 10.0
 #: Brings opponent colours to about unit size for the first convolution.
 _LIFT = 2.0
+#: Hidden channels of the mask's heads.
+_MASK_WIDTH = 16
+#: Local contrast is averaged over this many pixels of a band.
+_CONTRAST_SIDE = 7
 
 
 class _Block(nn.Module):
@@ -124,14 +131,25 @@ class DisentanglementModel(nn.Module):
         self.choices = choices
         widths = [choices.width * (scale + 2) // 2 for scale in range(choices.scales)]
         self.content_encoder = Encoder(widths, normalise=True)
-        self.degradation_encoder = Encoder(widths, normalise=False)
-        self.to_degradation = nn.ModuleList(nn.Conv2d(width, choices.channels, 1) for width in widths)
-        self.to_mask = nn.ModuleList(nn.Conv2d(width, choices.channels, 1) for width in widths)
+        seen_by_d: Sequence[int] = widths
+        self.degradation_encoder: nn.Module
+        if choices.stem == "imagenet":
+            self.degradation_encoder, seen_by_d = SqueezeStem(choices.scales), STEM_WIDTHS[: choices.scales]
+        else:
+            self.degradation_encoder = Encoder(widths, normalise=False)
+        self.to_degradation = nn.ModuleList(nn.Conv2d(width, choices.channels, 1) for width in seen_by_d)
+        seen = 3 if choices.mask == "content" else 0
+        self.to_mask = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width + seen, _MASK_WIDTH, 1), nn.LeakyReLU(0.1), nn.Conv2d(_MASK_WIDTH, choices.channels, 1)
+            )
+            for width in widths
+        )
         self.decoder = Decoder(widths, choices.channels)
         for head in self.to_mask:
             # M starts at 1 everywhere: masking is learned, not assumed.
-            nn.init.zeros_(head.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(head[-1].weight)  # type: ignore[index]
+            nn.init.zeros_(head[-1].bias)  # type: ignore[index]
 
     def content(self, rgb: Tensor) -> list[Tensor]:
         """Return the content: the features E_c of every scale, then the image they came from at half scale."""
@@ -140,11 +158,19 @@ class DisentanglementModel(nn.Module):
 
     def degradation(self, rgb: Tensor) -> list[Tensor]:
         """Return the unmasked degradation maps E_d, (N, channels, ., .) a scale."""
-        return [_GAIN * head(x) for head, x in zip(self.to_degradation, self.degradation_encoder(rgb), strict=True)]
+        maps = [_GAIN * head(x) for head, x in zip(self.to_degradation, self.degradation_encoder(rgb), strict=True)]
+        if self.choices.stem == "scratch":
+            return maps
+        height, width = rgb.shape[-2:]
+        sizes = [(height >> (scale + 1), width >> (scale + 1)) for scale in range(self.choices.scales)]
+        return [
+            functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+            for x, size in zip(maps, sizes, strict=True)
+        ]
 
     def mask(self, content: list[Tensor]) -> list[Tensor]:
         """Return M in (0, 2), from content features alone: 1 neither hides nor exaggerates a degradation."""
-        content = content[: self.choices.scales]
+        image, content = content[-1], content[: self.choices.scales]
         if self.choices.mask == "none":
             return [torch.ones_like(x[:, :1]).expand(-1, self.choices.channels, -1, -1) for x in content]
         if self.choices.mask == "random":
@@ -157,6 +183,9 @@ class DisentanglementModel(nn.Module):
                 .expand(x.shape[0], -1, -1, -1)
                 for scale, x in enumerate(content)
             ]
+        if self.choices.mask == "content":
+            contrast = _local_contrast(image, self.choices.scales)
+            content = [torch.cat(parts, dim=1) for parts in zip(content, contrast, strict=True)]
         return [2.0 * torch.sigmoid(head(x)) for head, x in zip(self.to_mask, content, strict=True)]
 
     def masked(self, mask: list[Tensor], degradation: list[Tensor]) -> list[Tensor]:
@@ -167,12 +196,44 @@ class DisentanglementModel(nn.Module):
         """Return the image that content and masked degradation give, (N,3,H,W) in opponent colours."""
         return torch.as_tensor(self.decoder(content, degradation))
 
+    def origin(self, reference: Tensor, known: list[Tensor], distorted: Tensor) -> list[Tensor]:
+        """Return E_d of references under the light of their distorted images: where a degradation is measured from.
+
+        Parameters
+        ----------
+        reference, distorted : N pairs, (N,3,H,W).
+        known : E_d of the references as they are; used wherever light does nothing, which costs no second pass.
+        """
+        if not self.choices.light:
+            return known
+        gain = exposure_gain(reference, distorted)
+        lit = (gain > 1).nonzero().flatten()
+        if not len(lit):
+            return known
+        again = self.degradation(under_light(reference[lit], gain[lit]))
+        return [x.index_copy(0, lit, y) for x, y in zip(known, again, strict=True)]
+
     def difference(self, reference: Tensor, distorted: Tensor) -> list[Tensor]:
-        """Return Dm(distorted) - Dm(reference), both masked by the reference's content."""
+        """Return Dm(distorted) - Dm(reference under the same light), both masked by the reference's content."""
         mask = self.mask(self.content(reference))
-        at_reference = self.degradation(reference)
+        at_reference = self.origin(reference, self.degradation(reference), distorted)
         at_distorted = self.degradation(distorted)
         return [m * (y - x) for m, x, y in zip(mask, at_reference, at_distorted, strict=True)]
+
+
+def _local_contrast(image: Tensor, scales: int) -> list[Tensor]:
+    """Return the local contrast of a half-scale image's opponent bands, one (N,3,h,w) a scale, log, of about unit size.
+
+    Instance normalisation takes contrast out of the content features, and contrast is what masks.
+    """
+    bands, _ = pyramid(image.view(len(image), 3, 4, *image.shape[-2:]).mean(dim=2), scales)
+    side = _CONTRAST_SIDE
+    return [
+        0.5
+        * (functional.avg_pool2d(x.square(), side, stride=1, padding=side // 2, count_include_pad=False) + 1e-4).log()
+        + 3.5
+        for x in bands
+    ]
 
 
 def build_model(choices: dict[str, Any], weights: dict[str, Tensor], name: str) -> DisentanglementModel:

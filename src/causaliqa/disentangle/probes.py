@@ -78,7 +78,8 @@ class Coder:
 
     Parameters
     ----------
-    model : anything with ``content, mask, degradation`` as :class:`causaliqa.disentangle.model.DisentanglementModel`.
+    model : anything with ``content, mask, degradation, origin`` as
+        :class:`causaliqa.disentangle.model.DisentanglementModel`.
     scales : scales of the content code; what follows in ``content`` is the image itself, which the decoder changes.
     """
 
@@ -86,19 +87,22 @@ class Coder:
         self._model = model
         self._scales = scales
         self._mask: list[Tensor] = []
-        self._origin: list[Tensor] = []
+        self._reference: Tensor | None = None
+        self._known: list[Tensor] = []
         self.codes: dict[str, list[np.ndarray]] = {source: [] for source in SOURCES}
 
     def reference(self, x: Tensor) -> None:
         """Take the reference (1,3,H,W) of the images that follow."""
         self._mask = self._model.mask(self._model.content(x))
-        self._origin = self._model.degradation(x)
+        self._reference, self._known = x, self._model.degradation(x)
 
     def add(self, y: Tensor) -> None:
         """Append the codes of a distorted image (1,3,H,W)."""
+        assert self._reference is not None, "reference comes first"
         degradation = self._model.degradation(y)
+        origin = self._model.origin(self._reference, self._known, y)
         masked = [m * d for m, d in zip(self._mask, degradation, strict=True)]
-        pair = [m * (d - o) for m, d, o in zip(self._mask, degradation, self._origin, strict=True)]
+        pair = [m * (d - o) for m, d, o in zip(self._mask, degradation, origin, strict=True)]
         content = self._model.content(y)[: self._scales]
         for source, features in zip(SOURCES, (content, degradation, masked, pair), strict=True):
             self.codes[source].append(_pool(features))

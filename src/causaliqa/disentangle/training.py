@@ -13,10 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from causaliqa.baselines.deep import WEIGHTS
 from causaliqa.config import Base, PretrainChoices
 from causaliqa.disentangle.batches import BatchSampler
 from causaliqa.disentangle.losses import Noise, training_terms
 from causaliqa.disentangle.model import DisentanglementModel, build_model
+from causaliqa.disentangle.stem import SqueezeStem
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_json, read_tensors, sha256_bytes, sha256_file, write_csv, write_json, write_tensors
 from causaliqa.progress import progress
@@ -117,6 +119,7 @@ def pretrain(
     choices: PretrainChoices,
     base: Base,
     checkpoints: Path,
+    pretrained: Path = WEIGHTS,
 ) -> None:
     """Train one disentanglement model; write ``model.safetensors``, ``model.json`` and ``history.csv`` to `out`.
 
@@ -126,13 +129,15 @@ def pretrain(
     ----------
     folders : degraded sets of the scenario.
     checkpoints : where the state between two steps is kept until the training is finished.
+    pretrained : folder of converted weights, for the stem ``imagenet``.
 
     Raises
     ------
     DataError
         If a shard is corrupt or the references do not suffice.
     ModelError
-        If a checkpoint is damaged, a loss is not finite, or CUDA is asked for and missing.
+        If a checkpoint is damaged, a loss is not finite, the stem's weights are missing, or CUDA is asked for and
+        missing.
     """
     if base.device == "cuda" and not torch.cuda.is_available():
         raise ModelError(
@@ -141,8 +146,11 @@ def pretrain(
     make_deterministic(base.threads)
     torch.manual_seed(derive_seed("weights", seed))
     model = DisentanglementModel(choices).to(base.device)
+    if isinstance(model.degradation_encoder, SqueezeStem):
+        model.degradation_encoder.load(pretrained)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster on CPU
-    optimiser = torch.optim.AdamW(model.parameters(), lr=choices.learning_rate, weight_decay=choices.weight_decay)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=choices.learning_rate, weight_decay=choices.weight_decay)
     weights = choices.loss.model_dump()
     train = BatchSampler(folders, "train", choices, "train", seed)
     val = BatchSampler(folders, "val", choices, "val", seed)
@@ -175,7 +183,7 @@ def pretrain(
                 )
             optimiser.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+            torch.nn.utils.clip_grad_norm_(trained, _CLIP)
             optimiser.step()
             bar.update()
             bar.set_postfix(loss=f"{total.item():.3f}", refresh=False)
@@ -198,7 +206,7 @@ def pretrain(
             "datasets": [stored.name for stored in train.sets],
             "choices": choices.model_dump(),
             "train_references": [f"{train.sets[index].name}/{reference}" for index, reference in train.references],
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "parameters": sum(parameter.numel() for parameter in trained),
         },
     )
     write_tensors(Path(out) / "model.safetensors", model.state_dict())
