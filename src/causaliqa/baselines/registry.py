@@ -18,6 +18,7 @@ from causaliqa.baselines.fsim import fsim, fsimc
 from causaliqa.baselines.gmsd import gmsd
 from causaliqa.baselines.haarpsi import haarpsi, haarpsi_med
 from causaliqa.baselines.iw_ssim import iw_ssim
+from causaliqa.baselines.lit import Lit
 from causaliqa.baselines.mad import mad
 from causaliqa.baselines.mdsi import mdsi
 from causaliqa.baselines.ms_gmsd import ms_gmsd, ms_gmsdc
@@ -218,6 +219,21 @@ DEEP: dict[str, Metric] = {
 }
 
 
+def _lit(name: str) -> Metric:
+    plain = METRICS[name]
+    return replace(
+        plain,
+        name=f"{name}_light",
+        title=f"{plain.title}, light matched",
+        function=Lit(plain.function),
+        takes_mask=False,
+    )
+
+
+#: Controls: metrics that see the reference under the distorted image's light, see docs/method.md. They load torch.
+LIT: dict[str, Metric] = {metric.name: metric for metric in map(_lit, ("mdsi", "vsi", "haarpsi"))}
+
+
 def get(name: str, weights: Path = WEIGHTS) -> Metric:
     """Return a metric by name.
 
@@ -232,9 +248,11 @@ def get(name: str, weights: Path = WEIGHTS) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
+    if name in LIT:
+        return LIT[name]
     if name in DEEP:
         return replace(DEEP[name], function=DeepFunction(name, weights))
-    known = [*METRICS, *DEEP]
+    known = [*METRICS, *LIT, *DEEP]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
     raise ConfigError(f"no metric is named {name!r}; {hint}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from causaliqa.baselines.registry import DEEP, METRICS
+from causaliqa.baselines.registry import DEEP, LIT, METRICS
 
 
 def method_title(name: str, model: str = "") -> str:
@@ -22,7 +22,7 @@ def method_title(name: str, model: str = "") -> str:
         return "consensus of MDSI, HaarPSI, VSI"
     if name.startswith("disentangle-"):
         return f"{method.removeprefix('disentangle-')} (ours)"
-    known = {**METRICS, **DEEP}
+    known = {**METRICS, **LIT, **DEEP}
     return known[name].title if name in known else name
 
 

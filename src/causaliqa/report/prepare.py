@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from causaliqa.baselines.registry import DEEP, METRICS
+from causaliqa.baselines.registry import DEEP, LIT, METRICS
 from causaliqa.errors import DataError
 from causaliqa.evaluate.correlation import LogisticFit
 from causaliqa.evaluate.stage import ALL
@@ -18,7 +18,7 @@ from causaliqa.figures.points import TESTS, interval_text
 from causaliqa.io import read_json, read_parquet, read_tensors
 from causaliqa.tables import quality, read_scores
 
-_TITLES = {name: metric.title for name, metric in (METRICS | DEEP).items()} | {
+_TITLES = {name: metric.title for name, metric in (METRICS | LIT | DEEP).items()} | {
     "consensus": "consensus of MDSI, HaarPSI, VSI"
 }
 _ORDER = {"baseline": 0, "label_free": 1, "supervised": 2, "few_label": 3, "pseudo_mos": 4}
