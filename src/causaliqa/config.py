@@ -169,6 +169,13 @@ class PretrainChoices(Section):
         description="Where the mask comes from: content features and local contrast of the reference, features alone, "
         "M=1, or a fixed random map.",
     )
+    masking: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="Exponent by which E_d's own response to the reference raises the threshold, for masks from "
+        "content; 0 leaves that out.",
+    )
     bottleneck: bool = Field(True, description="Unit-variance noise on the masked degradation before decoding.")
     steps: int = Field(400, ge=1, description="Optimiser steps.")
     groups: int = Field(

@@ -72,7 +72,7 @@ def test_shapes_and_the_null_of_identical_pairs(mask: str) -> None:
     x = torch.rand(2, 3, 64, 96)
     with torch.no_grad():
         content, degradation = model.content(x), model.degradation(x)
-        masks = model.mask(content)
+        masks = model.mask(content, degradation)
         decoded = model.decode(content, model.masked(masks, degradation))
         same = model.difference(x, x)
     assert [tuple(d.shape) for d in degradation] == [(2, 2, 32, 48), (2, 2, 16, 24), (2, 2, 8, 12)]
@@ -85,7 +85,7 @@ def test_shapes_and_the_null_of_identical_pairs(mask: str) -> None:
 def _with_mask_heads_on(mask: str) -> DisentanglementModel:
     """Heads start at zero: give them weights, so that the mask says something."""
     torch.manual_seed(0)
-    model = DisentanglementModel(PretrainChoices.model_validate({**SMALL, "mask": mask})).eval()
+    model = DisentanglementModel(PretrainChoices.model_validate({**SMALL, "mask": mask, "masking": 0})).eval()
     for head in model.to_mask:
         torch.nn.init.normal_(head[-1].weight)
     return model
@@ -96,7 +96,7 @@ def test_instance_normalisation_hides_contrast_from_the_mask_unless_it_is_given(
     model = _with_mask_heads_on(mask)
     x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        masks = [model.mask(model.content(image)) for image in (x, 0.5 * x + 0.2)]
+        masks = [model.mask(model.content(image), []) for image in (x, 0.5 * x + 0.2)]
     inside = max(float((a - b)[..., 2:-2, 2:-2].abs().max()) for a, b in zip(*masks, strict=True))
     assert (inside > 0.1) == sees_contrast
 
@@ -107,8 +107,18 @@ def test_a_mask_of_content_moves_with_the_local_contrast_of_the_reference() -> N
     half = flat.clone()
     half[..., 32:] = torch.rand(1, 3, 64, 32, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        before, after = (model.mask(model.content(image))[0] for image in (flat, half))
+        before, after = (model.mask(model.content(image), [])[0] for image in (flat, half))
     assert float((before - after)[..., 16:].abs().mean()) > 0.02
+
+
+def test_the_louder_a_reference_the_higher_the_threshold() -> None:
+    model = DisentanglementModel(PretrainChoices.model_validate({**SMALL, "masking": 0.7})).eval()
+    content = model.content(torch.rand(1, 3, 64, 64))
+    like = model.degradation(torch.rand(1, 3, 64, 64))
+    quiet, loud = (model.mask(content, [torch.full_like(x, size) for x in like]) for size in (0.0, 3.0))
+    # The learned part of an untrained mask is 1: what is left is (1 + 9)^(-0.35).
+    assert all(torch.allclose(m, torch.ones_like(m)) for m in quiet)
+    assert all(torch.allclose(m, torch.full_like(m, 10**-0.35)) for m in loud)
 
 
 def test_types_left_out_are_never_drawn_alone_or_composed(toy: Path) -> None:
@@ -119,6 +129,8 @@ def test_types_left_out_are_never_drawn_alone_or_composed(toy: Path) -> None:
     # Every composition of this set holds both of its types.
     assert all(whole.chains.values())
     assert not any(less.chains.values())
+    with pytest.raises(DataError, match="without_types: no type is named 'blurr'"):
+        BatchSampler([toy], "train", PretrainChoices.model_validate({**SMALL, "without_types": ["blurr"]}), "train", 0)
 
 
 def test_padding_reaches_whole_pixels() -> None:

@@ -66,7 +66,7 @@ def test_controls_show_what_they_are(kind: str) -> None:
     model = DisentanglementModel(PretrainChoices.model_validate({"width": 4, "scales": 3, "channels": 2, "mask": kind}))
     images = [scene(0), scene(1).flip(-1)]
     with torch.no_grad():
-        rows = rows_of(*((image, model.mask(model.content(image))) for image in images))
+        rows = rows_of(*((image, model.mask(model.content(image), model.degradation(image))) for image in images))
     for row in rows:
         assert row["std_images"] < 1e-6
         if kind == "none":

@@ -135,7 +135,7 @@ class Stub(DisentanglementModel):
     def content(self, rgb: torch.Tensor) -> list[torch.Tensor]:
         return [torch.nn.functional.avg_pool2d(rgb, 16), rgb]
 
-    def mask(self, content: list[torch.Tensor]) -> list[torch.Tensor]:
+    def mask(self, content: list[torch.Tensor], at_reference: list[torch.Tensor]) -> list[torch.Tensor]:
         return [torch.ones(1, 3, 1, 1)]
 
     def degradation(self, rgb: torch.Tensor) -> list[torch.Tensor]:

@@ -90,6 +90,8 @@ class BatchSampler:
         self.recipes: dict[str, dict[tuple[int, str], list[int]]] = {}
         self.chains: dict[tuple[int, str], list[tuple[str, str]]] = {}
         self.references: list[tuple[int, str]] = []
+        if unknown := sorted(set(choices.without_types) - set(TYPES)):
+            raise DataError(f"pretrain.without_types: no type is named {unknown[0]!r}; known are {', '.join(TYPES)}")
         for index, stored in enumerate(self.sets):
             chosen = stored.manifest[stored.manifest["partition"] == partition]
             self._index(index, chosen)

@@ -91,7 +91,8 @@ def pool(difference: list[Tensor], percentile: float) -> Tensor:
 def reference_features(model: DisentanglementModel, reference: Tensor) -> ReferenceFeatures:
     """Return what :func:`features_against` needs of references (N,3,H,W), RGB in [0, 1] of any size."""
     padded = pad(reference)
-    return ReferenceFeatures(reference, model.mask(model.content(padded)), model.degradation(padded))
+    known = model.degradation(padded)
+    return ReferenceFeatures(reference, model.mask(model.content(padded), known), known)
 
 
 def features_against(

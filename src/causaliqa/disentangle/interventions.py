@@ -129,7 +129,7 @@ def intervene(model: DisentanglementModel, x: Tensor, y: Tensor) -> dict[str, An
         over lambda, and the distances ``restore, restore_baseline, transfer, transfer_baseline``.
     """
     content_x, content_y = model.content(x), model.content(y)
-    mask = model.mask(content_x)
+    mask = model.mask(content_x, model.degradation(x))
     degradation = model.masked(mask, model.degradation(y))
     restored = model.decode(content_y, zeros_like(degradation))
     transferred = model.decode(content_x, degradation)

@@ -110,7 +110,7 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
     d_reference, d_other = [x[:groups] for x in maps], [x[groups : 2 * groups] for x in maps]
     d_degraded = [x[2 * groups :] for x in maps]
     _, d_severe, _, _, d_other_severe = _split(d_degraded, 5)
-    mask, other_mask = model.mask(c_reference), model.mask(c_other)
+    mask, other_mask = model.mask(c_reference, d_reference), model.mask(c_other, d_other)
     of_pairs = [
         [torch.cat([x, x, x, x, y]) for x, y in zip(*both, strict=True)]
         for both in ((d_reference, d_other), (mask, other_mask))

@@ -29,8 +29,8 @@ _GAIN = 10.0
 _LIFT = 2.0
 #: Hidden channels of the mask's heads.
 _MASK_WIDTH = 16
-#: Local contrast is averaged over this many pixels of a band.
-_CONTRAST_SIDE = 7
+#: What is local: so many positions of a scale.
+_AROUND = 7
 
 
 class _Block(nn.Module):
@@ -168,8 +168,18 @@ class DisentanglementModel(nn.Module):
             for x, size in zip(maps, sizes, strict=True)
         ]
 
-    def mask(self, content: list[Tensor]) -> list[Tensor]:
-        """Return M in (0, 2), from content features alone: 1 neither hides nor exaggerates a degradation."""
+    def mask(self, content: list[Tensor], at_reference: list[Tensor]) -> list[Tensor]:
+        """Return M in (0, 2): 1 neither hides nor exaggerates a degradation.
+
+        A function of the reference alone: of its content, and of what E_d itself hears in it. The louder that is, the
+        higher the threshold: (1 + E)^(-p/2), E the local energy in just noticeable units and p ``pretrain.masking``
+        (Watson, Human Vision, Visual Processing, and Digital Display IV, 1993: p = 0.7; Legge and Foley, JOSA 1980).
+
+        Parameters
+        ----------
+        content : as :meth:`content` returns it.
+        at_reference : :meth:`degradation` of the same images.
+        """
         image, content = content[-1], content[: self.choices.scales]
         if self.choices.mask == "none":
             return [torch.ones_like(x[:, :1]).expand(-1, self.choices.channels, -1, -1) for x in content]
@@ -186,7 +196,10 @@ class DisentanglementModel(nn.Module):
         if self.choices.mask == "content":
             contrast = _local_contrast(image, self.choices.scales)
             content = [torch.cat(parts, dim=1) for parts in zip(content, contrast, strict=True)]
-        return [2.0 * torch.sigmoid(head(x)) for head, x in zip(self.to_mask, content, strict=True)]
+        learned = [2.0 * torch.sigmoid(head(x)) for head, x in zip(self.to_mask, content, strict=True)]
+        if self.choices.masking == 0:
+            return learned
+        return [m * _threshold(x, self.choices.masking) for m, x in zip(learned, at_reference, strict=True)]
 
     def masked(self, mask: list[Tensor], degradation: list[Tensor]) -> list[Tensor]:
         """Return the content-influenced degradation Dm = M * D."""
@@ -215,10 +228,22 @@ class DisentanglementModel(nn.Module):
 
     def difference(self, reference: Tensor, distorted: Tensor) -> list[Tensor]:
         """Return Dm(distorted) - Dm(reference under the same light), both masked by the reference's content."""
-        mask = self.mask(self.content(reference))
-        at_reference = self.origin(reference, self.degradation(reference), distorted)
+        at_reference = self.degradation(reference)
+        mask = self.mask(self.content(reference), at_reference)
+        origin = self.origin(reference, at_reference, distorted)
         at_distorted = self.degradation(distorted)
-        return [m * (y - x) for m, x, y in zip(mask, at_reference, at_distorted, strict=True)]
+        return [m * (y - x) for m, x, y in zip(mask, origin, at_distorted, strict=True)]
+
+
+def _around(x: Tensor) -> Tensor:
+    """Average over 7x7 positions, fewer at the border."""
+    return functional.avg_pool2d(x, _AROUND, stride=1, padding=_AROUND // 2, count_include_pad=False)
+
+
+def _threshold(at_reference: Tensor, exponent: float) -> Tensor:
+    """Return (1 + E)^(-p/2), (N,1,h,w); the energy is a fact about the reference, not a way to learn: no gradient."""
+    energy = _around(at_reference.detach().square()).mean(dim=1, keepdim=True)
+    return (1.0 + energy).pow(-exponent / 2)
 
 
 def _local_contrast(image: Tensor, scales: int) -> list[Tensor]:
@@ -227,13 +252,7 @@ def _local_contrast(image: Tensor, scales: int) -> list[Tensor]:
     Instance normalisation takes contrast out of the content features, and contrast is what masks.
     """
     bands, _ = pyramid(image.view(len(image), 3, 4, *image.shape[-2:]).mean(dim=2), scales)
-    side = _CONTRAST_SIDE
-    return [
-        0.5
-        * (functional.avg_pool2d(x.square(), side, stride=1, padding=side // 2, count_include_pad=False) + 1e-4).log()
-        + 3.5
-        for x in bands
-    ]
+    return [0.5 * (_around(x.square()) + 1e-4).log() + 3.5 for x in bands]
 
 
 def build_model(choices: dict[str, Any], weights: dict[str, Tensor], name: str) -> DisentanglementModel:

@@ -93,8 +93,8 @@ class Coder:
 
     def reference(self, x: Tensor) -> None:
         """Take the reference (1,3,H,W) of the images that follow."""
-        self._mask = self._model.mask(self._model.content(x))
         self._reference, self._known = x, self._model.degradation(x)
+        self._mask = self._model.mask(self._model.content(x), self._known)
 
     def add(self, y: Tensor) -> None:
         """Append the codes of a distorted image (1,3,H,W)."""
@@ -363,7 +363,7 @@ def run(model_folder: Path, degraded: Sequence[Path], out: Path) -> pd.DataFrame
     for index, reference in progress(list(chosen.itertuples(index=False)), desc="probes", unit="reference"):
         source = stored[index]
         x = centre_crop(to_tensor(source.stimulus(f"{reference}/{REFERENCE}/0")))
-        mask = model.mask(model.content(x))
+        mask = model.mask(model.content(x), model.degradation(x))
         masks.append((source.name, reference, x, mask))
         if len(pictures) < _SHOWN:
             pictures.append((f"{source.name} {reference}", x, mask_maps(x, mask)))
