@@ -147,7 +147,7 @@ class LossWeights(Section):
         0.0, description="Across types, severities clearly apart on the calibrated scale rank in order."
     )
     consensus: Weight = Field(
-        3.0, description="Across types and contents, crops whose order all teachers agree on rank in that order."
+        8.0, description="Across types and contents, crops whose order all teachers agree on rank in that order."
     )
 
 

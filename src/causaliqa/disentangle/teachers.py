@@ -22,7 +22,7 @@ from causaliqa.disentangle.light import exposure_gain, under_light
 #: themselves, yet not a crop; HaarPSI halves every image.
 _TEACHERS = {"mdsi": (mdsi, -1.0, 2), "vsi": (vsi, 1.0, 2), "haarpsi": (haarpsi, 1.0, 1)}
 #: Smaller differences than this share of a teacher's spread over the batch order nothing.
-_CLEAR = 0.05
+_CLEAR = 0.02
 
 
 def _pixels(images: Tensor, reduce: int) -> np.ndarray:
