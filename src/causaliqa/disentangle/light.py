@@ -1,7 +1,7 @@
 """do(light): the reference under the exposure of the distorted image.
 
 A contrast gain above 1 keeps every structure and is seen as light, not as damage: people rate it as high as the
-reference, while every metric of differences takes it for severe (docs/experiments.md, rows 28 and 29). Exposure is
+reference, while every metric of differences takes it for severe (docs/experiments.md, rows 29 and 30). Exposure is
 therefore a cause of its own beside content and degradation. It is estimated, the reference is put under it, range
 limits included, and degradation is what then remains. Contrast *loss* and shifts of the mean stay degradations.
 """
