@@ -342,3 +342,19 @@ def test_the_stage_without_labelled_sets_writes_an_empty_table(project):
         stage.run(
             *sources, PARAMS, [project / "raw/toy"], [project / "toy.parquet"], project / "projected.parquet"
         )  # fmt: skip
+
+
+def test_the_page_table_names_setting_and_gain(tmp_path):
+    from causaliqa.report import labelled as page
+
+    free = [0.90, 0.92]
+    learnt = table_of({("norm", "0", 0): free, ("anchored", "20", 20): [0.93, 0.93]})
+    learnt.to_parquet(tmp_path / "one.parquet")
+    learnt.iloc[:0].to_parquet(tmp_path / "none.parquet")
+    wide = page.wide(page.summary([tmp_path / "none.parquet", tmp_path / "one.parquet"])).set_index("Head")
+    assert wide.loc["norm", ["Setting", "Gain", "Not below it"]].tolist() == ["label-free", "–", "–"]
+    assert wide.loc["anchored", ["Setting", "Labels", "Gain"]].tolist() == ["few labels", "20", "+0.020"]
+    assert wide.loc["anchored", "SRCC"].startswith("0.930 [")
+    assert wide.loc["anchored", "Not below it"] == "100%"
+    assert wide.loc["anchored", "Splits"] == 2
+    assert page.wide(page.summary([tmp_path / "none.parquet"])).empty

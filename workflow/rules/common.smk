@@ -60,7 +60,9 @@ NOTEBOOKS = PARAMS.pages
 WEIGHTS = needed_weights([*PARAMS.baselines.metrics, *PARAMS.baselines.consensus])
 LABELLED_WEIGHTS = needed_weights(PARAMS.baselines.labelled_metrics)
 STEM_WEIGHTS = [
-    name for variant in VARIANTS for name in PARAMS.pretrain.variant(variant).stem_weights
+    name
+    for variant in VARIANTS
+    for name in PARAMS.pretrain.variant(variant).stem_weights
 ]
 # Processes that one job may spread images over; the result does not depend on it.
 PROCESSES = max(1, min(workflow.cores or 1, 8))

@@ -27,6 +27,10 @@ rule report:
         history=every_model("results/pretrain/{scenario}/{variant}/{seed}/history.csv"),
         cards=every_model("results/pretrain/{scenario}/{variant}/{seed}/model.json"),
         validations=every_fetched("results/validation/{dataset}.json"),
+        # Few-label and supervised heads on labelled sets.
+        labelled=every_model(
+            "results/regress/{scenario}/{variant}/{seed}/labelled.parquet"
+        ),
         # Pictures of pairs of images on which two methods disagree.
         degraded=every_dataset("data/degraded/{dataset}/manifest.parquet"),
         shards=every_dataset("data/degraded/{dataset}/shards"),
@@ -75,13 +79,14 @@ rule report:
         cards=options("--model", "cards"),
         validations=options("--validation", "validations"),
         degraded=options("--degraded", "degraded", folder=True),
+        labelled=options("--labelled", "labelled"),
         report=section("report"),
     message:
         "Rendering the report {wildcards.notebook} (a minute)"
     shell:
         "python -m causaliqa report {wildcards.notebook} --template {input.template:q} --evaluate {params.tables:q}"
         " {params.scores:q} {params.features:q} {params.interventions:q} {params.history:q} {params.cards:q}"
-        " {params.validations:q} {params.degraded:q}"
+        " {params.validations:q} {params.degraded:q} {params.labelled:q}"
         " --out {params.out:q} --params {params.report:q} &> {log:q}"
 
 

@@ -43,6 +43,10 @@ def report(
     degraded: Annotated[
         list[Path] | None, typer.Option("--degraded", metavar="DIR", help="Degraded set, for its pictures; repeat it.")
     ] = None,
+    labelled: Annotated[
+        list[Path] | None,
+        typer.Option("--labelled", metavar="FILE", help="Heads on labelled sets; repeat it."),
+    ] = None,
     params: Params = "{}",
 ) -> None:
     """Render a notebook: one HTML page that opens offline, figures as PDF and PNG, tables as CSV and LaTeX.
@@ -66,5 +70,6 @@ def report(
         models=model or [],
         validations=validation or [],
         degraded=degraded or [],
+        labelled=labelled or [],
     )
     typer.echo(said, err=True)

@@ -123,7 +123,7 @@ def _own_kernel(staging: Path) -> Iterator[None]:
 def _parameters(
     notebook: str, params: Report, evaluate: Path | None, audit: Path | None, scores: Sequence[Path],
     features: Sequence[Path], interventions: Sequence[Path], history: Sequence[Path], models: Sequence[Path],
-    validations: Sequence[Path], degraded: Sequence[Path],
+    validations: Sequence[Path], degraded: Sequence[Path], labelled: Sequence[Path],
 ) -> dict[str, Any]:  # fmt: skip
     if audit is not None:
         # The page on protocols has nothing to do with models: its notebook has one input.
@@ -138,6 +138,7 @@ def _parameters(
         "models": models,
         "validations": validations,
         "degraded": degraded,
+        "labelled": labelled,
     }
     return {
         "notebook": notebook,
@@ -278,6 +279,7 @@ def run(
     models: Sequence[Path] = (),
     validations: Sequence[Path] = (),
     degraded: Sequence[Path] = (),
+    labelled: Sequence[Path] = (),
 ) -> str:
     """Render one notebook; return a one-line summary.
 
@@ -295,7 +297,8 @@ def run(
     import nbformat
 
     folders = [path for path in (evaluate, audit) if path is not None]
-    for path in (template, *folders, *scores, *features, *interventions, *history, *models, *validations, *degraded):
+    files = (*scores, *features, *interventions, *history, *models, *validations, *degraded, *labelled)
+    for path in (template, *folders, *files):
         if not Path(path).exists():
             raise DataError(f"{path}: missing; run the stage that makes it (snakemake {path})")
     with tempfile.TemporaryDirectory(prefix="causaliqa-report-") as name:
@@ -312,6 +315,7 @@ def run(
             models,
             validations,
             degraded,
+            labelled,
         )
         executed = normalise(_execute(Path(template), parameters, staging))
         page = to_html(executed)
