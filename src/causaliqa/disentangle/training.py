@@ -18,6 +18,7 @@ from causaliqa.config import Base, PretrainChoices
 from causaliqa.disentangle.batches import BatchSampler
 from causaliqa.disentangle.losses import Noise, training_terms
 from causaliqa.disentangle.model import DisentanglementModel, build_model
+from causaliqa.disentangle.ranks import Ranks
 from causaliqa.disentangle.stem import SqueezeStem
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_json, read_tensors, sha256_bytes, sha256_file, write_csv, write_json, write_tensors
@@ -82,14 +83,14 @@ class _Checkpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _noise(choices: PretrainChoices, seed: int, step: int) -> Noise | None:
-    """Return the bottleneck's noise of a step: it grows from zero over the first half of the training.
+def _noise(choices: PretrainChoices, seed: int, step: int, batch: int) -> Noise | None:
+    """Return the bottleneck's noise of a step and batch: it grows from zero over the first half of the training.
 
     Full noise from the start drowns an untrained code: the decoder learns to ignore it, and it collapses to zero.
     """
     if not choices.bottleneck:
         return None
-    return Noise(torch_generator("bottleneck", seed, step), min(1.0, 2 * step / choices.steps))
+    return Noise(torch_generator("bottleneck", seed, batch), min(1.0, 2 * step / choices.steps))
 
 
 def _total(terms: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
@@ -101,10 +102,10 @@ def _row(step: int, split: str, terms: dict[str, float], weights: dict[str, floa
 
 
 @torch.no_grad()
-def _validate(model: DisentanglementModel, sampler: BatchSampler) -> dict[str, float]:
+def _validate(model: DisentanglementModel, sampler: BatchSampler, device: str) -> dict[str, float]:
     sums: dict[str, float] = {}
     for index in range(_VALIDATION_BATCHES):
-        for name, value in training_terms(model, sampler.batch(index), None).items():
+        for name, value in training_terms(model, _on(sampler.batch(index), device), None).items():
             sums[name] = sums.get(name, 0.0) + float(value) / _VALIDATION_BATCHES
     return sums
 
@@ -123,7 +124,8 @@ def pretrain(
 ) -> None:
     """Train one disentanglement model; write ``model.safetensors``, ``model.json`` and ``history.csv`` to `out`.
 
-    The last step's weights are kept: no score of any kind chooses among steps.
+    The last step's weights are kept: no score of any kind chooses among steps. Under ``torchrun`` every process draws
+    batches of its own and the first one writes; see :mod:`causaliqa.disentangle.ranks`.
 
     Parameters
     ----------
@@ -144,8 +146,9 @@ def pretrain(
             "base.device: cuda, but torch finds no CUDA device; set it to cpu or install a CUDA build of torch"
         )
     make_deterministic(base.threads)
+    ranks = Ranks.join(base.device)
     torch.manual_seed(derive_seed("weights", seed))
-    model = DisentanglementModel(choices).to(base.device)
+    model = DisentanglementModel(choices).to(ranks.device)
     if isinstance(model.degradation_encoder, SqueezeStem):
         model.degradation_encoder.load(pretrained)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster on CPU
@@ -162,6 +165,8 @@ def pretrain(
             "base": base.model_dump(exclude={"seeds"}),
             "seed": seed,
             "torch": torch.__version__,
+            # One rank is no ranks: checkpoints of earlier versions stay valid.
+            **({"ranks": ranks.world} if ranks.world > 1 else {}),
         },
     )
     start, history = checkpoint.load(model, optimiser)
@@ -170,11 +175,14 @@ def pretrain(
     # checkpoints, so a resumed training starts with an empty mean as an undisturbed one does.
     recent: dict[str, float] = dict.fromkeys(weights, 0.0)
     since = 0
-    with progress(total=choices.steps, initial=start, desc=f"pretrain {scenario}/{variant}/{seed}", unit="step") as bar:
+    name = f"pretrain {scenario}/{variant}/{seed}"
+    with progress(total=choices.steps, initial=start, desc=name, unit="step", disable=not ranks.first) as bar:
         for step in range(start, choices.steps):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(step, choices.steps, choices.learning_rate)
-            terms = training_terms(model, _on(train.batch(step), base.device), _noise(choices, seed, step))
+            number = ranks.batch(step)
+            noise = _noise(choices, seed, step, number)
+            terms = training_terms(model, _on(train.batch(number), ranks.device), noise)
             total = _total(terms, weights)
             if not torch.isfinite(total):
                 bad = ", ".join(name for name, value in terms.items() if not torch.isfinite(value))
@@ -183,6 +191,7 @@ def pretrain(
                 )
             optimiser.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
+            ranks.average(trained)
             torch.nn.utils.clip_grad_norm_(trained, _CLIP)
             optimiser.step()
             bar.update()
@@ -190,12 +199,17 @@ def pretrain(
             recent = {name: recent[name] + value.item() for name, value in terms.items()}
             since += 1
             done = step + 1
+            if not ranks.first:
+                continue
             if done % choices.validate_every == 0 or done == choices.steps:
                 history.append(_row(done, "train", {name: value / since for name, value in recent.items()}, weights))
                 recent, since = dict.fromkeys(weights, 0.0), 0
                 if val.usable:
-                    history.append(_row(done, "val", _validate(model, val), weights))
+                    history.append(_row(done, "val", _validate(model, val, ranks.device), weights))
                 checkpoint.save(done, model, optimiser, history)
+    ranks.leave()
+    if not ranks.first:
+        return
     write_csv(Path(out) / "history.csv", pd.DataFrame(history))
     write_json(
         Path(out) / "model.json",

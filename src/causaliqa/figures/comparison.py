@@ -219,7 +219,7 @@ def gmad_figure(pairs: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> Figu
             axes.set_xticks([])
             axes.set_yticks([])
             what = f"{pair[f'reference_{side}']}, {pair[f'distortion_{side}']}"
-            axes.set_title(f"{'better' if side == 'a' else 'worse'}, says {pair['attacker']}", fontsize=9)
+            axes.set_title(f"{'better' if side == 'a' else 'worse'}, says\n{pair['attacker']}", fontsize=9)
             axes.set_xlabel(what, fontsize=8)
         known = np.isfinite([pair["opinion_a"], pair["opinion_b"]]).all()
         opinion = f"opinion\n  {pair['opinion_a']:.4g} and {pair['opinion_b']:.4g}" if known else "no opinions"
