@@ -129,8 +129,8 @@ def test_types_left_out_are_never_drawn_alone_or_composed(toy: Path) -> None:
     # Every composition of this set holds both of its types.
     assert all(whole.chains.values())
     assert not any(less.chains.values())
-    with pytest.raises(DataError, match="without_types: no type is named 'blurr'"):
-        BatchSampler([toy], "train", PretrainChoices.model_validate({**SMALL, "without_types": ["blurr"]}), "train", 0)
+    with pytest.raises(DataError, match="without_types: no type is named 'haze'"):
+        BatchSampler([toy], "train", PretrainChoices.model_validate({**SMALL, "without_types": ["haze"]}), "train", 0)
 
 
 def test_padding_reaches_whole_pixels() -> None:
