@@ -2,19 +2,14 @@
 # with the configuration that it shall be made by: snakemake --cores all ship_natural --configfile config/natural.yaml
 
 
-def shipped(name):
-    """Input function: the metric of a scenario, the first variant and seed, that is packed under its name."""
-    return lambda wildcards: expand(
-        "results/project/{scenario}/{variant}/{seed}/metric.safetensors",
-        scenario=name,
-        variant=VARIANTS[0],
-        seed=SEEDS[0],
-    )
-
-
 rule ship_natural:
     input:
-        metric=shipped("natural"),
+        # The first variant and seed of the configuration.
+        metric=lambda wildcards: expand(
+            "results/project/natural/{variant}/{seed}/metric.safetensors",
+            variant=VARIANTS[0],
+            seed=SEEDS[0],
+        ),
         raw=lambda wildcards: expand(
             "data/raw/{dataset}/manifest.csv",
             dataset=PARAMS.pretrain.scenarios.get("natural", []),
