@@ -190,7 +190,7 @@ def _order():
 def test_pairs_show_images_roles_and_opinions():
     figure = f.gmad_figure(pairs(), pictures())
     shown = texts(figure)
-    assert shown.count("better, says MDSI") == 2
+    assert shown.count("better, says\nMDSI") == 2
     assert any("PSNR defends" in text and "no opinions" in text for text in shown)
     assert any("opinion\n  0.25 and 0.25" in text for text in shown)
     assert np.array_equal(figure.axes[0].images[0].get_array(), pictures()["x.png"])

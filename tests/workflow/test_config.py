@@ -100,7 +100,7 @@ def test_describe_and_show_cover_every_key(folder: Path, capsys: pytest.CaptureF
     assert {"pretrain.loss.swap", "degrade.partition.val", "base.seeds"} <= described
     assert all(key.meaning and key.kind != "any" for key in describe_keys())
     assert call("config", "describe", "pretrain") == 0
-    assert 'pretrain.mask  (content | none | random)  default: "content"' in capsys.readouterr().out
+    assert 'pretrain.mask  (content | features | none | random)  default: "content"' in capsys.readouterr().out
     assert call("config", "describe", "pretrai") == 1
     capsys.readouterr()
     assert call("config", "show", "degrade", "--preset", "ci") == 0
