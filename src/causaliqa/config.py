@@ -155,7 +155,7 @@ class PretrainChoices(Section):
     """Every choice of the model and its training; variants override any of them."""
 
     width: int = Field(16, ge=4, le=256, description="Channels of the first encoder scale.")
-    scales: int = Field(4, ge=2, le=5, description="Number of scales of degradation maps.")
+    scales: int = Field(3, ge=2, le=5, description="Number of scales of degradation maps.")
     channels: int = Field(6, ge=1, le=64, description="Degradation channels a scale.")
     stem: Literal["scratch", "imagenet"] = Field(
         "scratch",
@@ -176,6 +176,13 @@ class PretrainChoices(Section):
         description="Exponent by which E_d's own response to the reference raises the threshold, for masks from "
         "content; 0 leaves that out.",
     )
+    importance: float = Field(
+        0.35,
+        ge=0,
+        le=2,
+        description="Exponent by which the same response weighs a place when degradation is pooled over an image: people "
+        "look where there is something to see; 0 weighs all places alike.",
+    )
     bottleneck: bool = Field(True, description="Unit-variance noise on the masked degradation before decoding.")
     steps: int = Field(400, ge=1, description="Optimiser steps.")
     groups: int = Field(
@@ -185,11 +192,11 @@ class PretrainChoices(Section):
     learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of AdamW (one cycle).")
     weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
     validate_every: int = Field(50, ge=1, description="Steps between validations and checkpoints.")
-    teachers: Annotated[list[Literal["mdsi", "vsi", "haarpsi"]], Field(min_length=1), AfterValidator(_distinct)] = (
-        Field(
-            ["mdsi", "vsi", "haarpsi"],
-            description="Metrics whose agreement orders training crops; with loss.consensus 0 none is computed.",
-        )
+    teachers: Annotated[
+        list[Literal["mdsi", "vsi", "haarpsi", "fsimc"]], Field(min_length=1), AfterValidator(_distinct)
+    ] = Field(
+        ["mdsi", "vsi", "haarpsi", "fsimc"],
+        description="Metrics whose agreement orders training crops; with loss.consensus 0 none is computed.",
     )
     without_types: Annotated[list[str], AfterValidator(_distinct)] = Field(
         [], description="Distortion types left out of training, alone and in compositions."
@@ -258,9 +265,19 @@ class Embed(Section):
 class Project(Section):
     """Stage project: label-free scores."""
 
-    methods: Annotated[list[Literal["norm", "pc1", "mahalanobis"]], Field(min_length=1), AfterValidator(_distinct)] = (
-        Field(["norm", "pc1", "mahalanobis"], description="Label-free projections; the first is the default metric's.")
+    methods: Annotated[
+        list[Literal["norm", "pc1", "mahalanobis", "severity", "consensus"]],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ] = Field(["norm", "pc1", "mahalanobis"], description="Label-free projections; the first is the default metric's.")
+    inductive: Annotated[list[Literal["isomap"]], AfterValidator(_distinct)] = Field(
+        [], description="Manifolds fitted on synthetic pairs, scored on labelled sets: an ablation."
     )
+    transductive: Annotated[list[Literal["isomap", "tsne"]], AfterValidator(_distinct)] = Field(
+        [], description="Manifolds fitted on each labelled set's own pairs, without its labels: rows of their own."
+    )
+    seeds: int = Field(5, ge=1, description="Seeds of a manifold that draws at random, a row each.")
+    points: int = Field(1000, ge=50, description="Synthetic pairs that span an inductive manifold.")
 
 
 class Regress(Section):

@@ -15,6 +15,7 @@ from causaliqa.disentangle.features import ReferenceFeatures, features_against, 
 from causaliqa.disentangle.model import build_model
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_tensors, sha256_bytes
+from causaliqa.labelfree import SIGNED
 
 #: The metric that a plain ``snakemake`` run trains first.
 DEFAULT_METRIC = Path("results/project/all_domains/full/0/metric.safetensors")
@@ -32,7 +33,7 @@ class DisentanglementMetric(nn.Module):
     ----------
     about : description stored in the metric file.
     tensors : weights, prefixed ``model.`` and ``projection.``.
-    projection : ``norm``, ``pc1`` or ``mahalanobis``; None takes the file's default.
+    projection : one of the file's, ``norm`` for instance; None takes its default.
 
     Notes
     -----
@@ -66,6 +67,9 @@ class DisentanglementMetric(nn.Module):
         self.model = build_model(about["choices"], weights, name)
         self.percentile = float(about["percentile"])
         self.register_buffer("matrix", matrices[self.projection].to(torch.float32))
+        groups = tensors[f"groups.{self.projection}"]
+        self._signed = bool((groups == SIGNED).all())
+        self.register_buffer("members", (groups[:, None] == groups.unique()).to(torch.float32))
         self.requires_grad_(False)
 
     def forward(self, reference: Tensor, distorted: Tensor) -> Tensor:
@@ -119,9 +123,9 @@ class DisentanglementMetric(nn.Module):
     def _distance(self, reference: ReferenceFeatures, distorted: Tensor) -> Tensor:
         features = features_against(self.model, reference, distorted, self.percentile)
         projected = features @ self.get_buffer("matrix")
-        if self.projection == "pc1":
-            return projected[:, 0]
-        return projected.square().sum(dim=1).sqrt()
+        if self._signed:
+            return projected.sum(dim=1)
+        return (projected.square() @ self.get_buffer("members")).sqrt().sum(dim=1)
 
 
 def _check(role: str, image: Tensor) -> None:
@@ -193,7 +197,7 @@ def load_metric(path: str | Path | None = None, projection: str | None = None) -
     path : a ``metric.safetensors`` written by stage ``project``; or the name of a metric that comes with the package,
         whose checksum is verified; None for the packaged default, else what a plain run of the pipeline trained.
         Safetensors holds numbers only: loading it never runs code.
-    projection : ``norm``, ``pc1`` or ``mahalanobis``; None takes the file's default.
+    projection : one of the file's, ``norm`` for instance; None takes its default.
 
     Raises
     ------

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from causaliqa.config import Params, merge, parse_params, read_yaml
 from causaliqa.disentangle.features import feature_names
 from causaliqa.disentangle.model import DisentanglementModel
 from causaliqa.io import write_tensors
+from causaliqa.labelfree.projections import fit
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"width": 4, "scales": 2, "channels": 2}
@@ -40,7 +42,9 @@ def random_metric(path: Path, params: Params | None = None, seed: int = 0) -> Pa
         "default": params.project.methods[0],
     }
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors["projection.norm"] = torch.diag(torch.tensor(["_rms_" in name for name in names], dtype=torch.float64))
-    tensors["projection.pc1"] = torch.ones(len(names), 1, dtype=torch.float64)
+    for method in ("norm", "pc1"):
+        item = fit(method, np.eye(len(names)) + 1.0, names)
+        tensors[f"projection.{method}"] = torch.from_numpy(item.matrix)
+        tensors[f"groups.{method}"] = torch.from_numpy(item.groups)
     write_tensors(path, tensors, {"causaliqa": json.dumps(about, sort_keys=True)})
     return path

@@ -22,7 +22,7 @@ def pairs(seed: int, references: int = 12, levels: int = 5, *, offsets: bool = T
     severity = np.tile(np.arange(levels), references * len(TYPES)) * 0.5 + rng.normal(0, 0.2, len(kind))
     content = rng.normal(0, 0.25, (references, len(NAMES)))[reference]
     features = RESPONSE[kind] * np.exp(severity[:, None] + content)
-    size = np.log(np.sqrt(np.square(features[:, [name.split("_")[1] == "rms" for name in NAMES]]).sum(axis=1)))
+    size = np.log(fit("norm", features, NAMES).distance(features))
     quality = -size - (OFFSET[kind] if offsets else 0) + rng.normal(0, 0.05, len(kind))
     return features, quality, np.char.add("r", reference.astype(str)), np.array(TYPES)[kind]
 

@@ -121,6 +121,34 @@ def test_the_louder_a_reference_the_higher_the_threshold() -> None:
     assert all(torch.allclose(m, torch.full_like(m, 10**-0.35)) for m in loud)
 
 
+def test_places_where_the_reference_is_loud_count_for_more() -> None:
+    model = DisentanglementModel(PretrainChoices.model_validate({**SMALL, "importance": 0.5})).eval()
+    heard = torch.zeros(1, 2, 16, 16)
+    heard[..., 8:] = 3.0
+    (weights,) = model.importance([heard])
+    assert weights.shape == (1, 1, 16, 16)
+    assert float(weights.mean()) == pytest.approx(1.0)
+    # Far from the border between the halves: (1 + 9)^(1/2) to 1.
+    assert float(weights[0, 0, 8, 15] / weights[0, 0, 8, 0]) == pytest.approx(10**0.5)
+    even = DisentanglementModel(PretrainChoices.model_validate({**SMALL, "importance": 0})).importance([heard])
+    assert torch.equal(even[0], torch.ones(1, 1, 16, 16))
+
+
+def test_ordering_shapes_the_mask_and_not_the_content_that_it_reads(toy: Path) -> None:
+    choices = PretrainChoices.model_validate(SMALL)
+    batch = BatchSampler([toy], "train", choices, "train", 0).batch(0)
+    torch.manual_seed(0)
+    model = DisentanglementModel(choices)
+    for head in model.to_mask:
+        torch.nn.init.normal_(head[-1].weight)
+    training_terms(model, batch, None)["severity"].backward()
+    assert all(parameter.grad is None for parameter in model.content_side())
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in model.to_mask.parameters())
+    sides = [*model.content_side(), *model.degradation_side()]
+    assert {id(parameter) for parameter in sides} == {id(parameter) for parameter in model.parameters()}
+    assert len(sides) == len(list(model.parameters()))
+
+
 def test_types_left_out_are_never_drawn_alone_or_composed(toy: Path) -> None:
     whole = BatchSampler([toy], "train", PretrainChoices.model_validate(SMALL), "train", 0)
     gone = whole.types[0]
@@ -295,8 +323,14 @@ def test_learning_rate_warms_up_and_falls() -> None:
 
 def test_pooling_by_hand() -> None:
     difference = [torch.tensor([[[[3.0, -4.0], [0.0, 0.0]]]])]
-    assert pool(difference, 75.0).tolist() == [[1.75, 2.5, 3.0]]
-    assert float(pooled_norm(difference)) == pytest.approx(2.5, abs=1e-4)
+    alike = [torch.ones(1, 1, 2, 2)]
+    assert pool(difference, alike, 75.0).tolist() == [[1.75, 2.5, 3.0]]
+    assert float(pooled_norm(difference, alike)) == pytest.approx(2.5, abs=1e-4)
+    assert float(pooled_norm([*difference, 2 * difference[0]], [*alike, *alike])) == pytest.approx(7.5, abs=1e-4)
+    # All attention on the place of the 3: mean and RMS are its own, the percentile stays that of the image.
+    there = [torch.tensor([[[[4.0, 0.0], [0.0, 0.0]]]])]
+    assert pool(difference, there, 75.0).tolist() == [[3.0, 3.0, 3.0]]
+    assert float(pooled_norm(difference, there)) == pytest.approx(3.0, abs=1e-4)
     assert feature_names(1, 1) == ["d0_mean_0", "d0_rms_0", "d0_high_0"]
 
 

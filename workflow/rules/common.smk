@@ -210,6 +210,16 @@ def stem_weights(wildcards):
     )
 
 
+def consensus_of_scenario(wildcards):
+    """Input function: consensus scores of the scenario's sets, where a projection is anchored in them."""
+    if "consensus" not in PARAMS.project.methods:
+        return []
+    return expand(
+        "results/baselines/{dataset}/consensus.parquet",
+        dataset=PARAMS.pretrain.scenarios[wildcards.scenario],
+    )
+
+
 def registry_entry(wildcards):
     """The registry's entry of one dataset: editing another entry does not fetch this one again."""
     return json.dumps(read_yaml(Path("data/registry.yaml")).get(wildcards.dataset))

@@ -11,6 +11,8 @@ rule project:
         + every_labelled(
             "results/embed/{{scenario}}/{{variant}}/{{seed}}/{dataset}.parquet"
         ),
+        # Empty but for the projection that is anchored in it.
+        consensus=consensus_of_scenario,
         code=stage_code("project"),
     output:
         metric="results/project/{scenario}/{variant}/{seed}/metric.safetensors",
@@ -28,13 +30,14 @@ rule project:
     params:
         model=subpath(input.model, parent=True),
         out=subpath(output.scores, parent=True),
+        consensus=options("--consensus", "consensus"),
         project=section("project"),
         embed=section("embed"),
     message:
         "Projecting the features of {wildcards.scenario}/{wildcards.variant}/{wildcards.seed} (seconds)"
     shell:
         "python -m causaliqa project {params.model:q} {input.features:q} --out {params.out:q}"
-        " --params {params.project:q} --embed {params.embed:q} &> {log:q}"
+        " {params.consensus:q} --params {params.project:q} --embed {params.embed:q} &> {log:q}"
 
 
 rule stage_project:

@@ -14,6 +14,10 @@ def project(
     model: Annotated[Path, typer.Argument(help="Folder of the trained model.")],
     features: Annotated[list[Path], typer.Argument(help="Feature tables of that model, one a dataset.")],
     out: OutDirectory,
+    consensus: Annotated[
+        list[Path] | None,
+        typer.Option("--consensus", metavar="FILE", help="Consensus of a synthetic set, for projection `consensus`."),
+    ] = None,
     params: Params = "{}",
     embed: Annotated[str, typer.Option(metavar="JSON", help="Section embed of params.yaml as JSON.")] = "{}",
 ) -> None:
@@ -24,5 +28,5 @@ def project(
     from causaliqa.config import Embed, Project, parse_section
     from causaliqa.labelfree.stage import run
 
-    counts = run(model, features, out, parse_section(Project, params), parse_section(Embed, embed))
+    counts = run(model, features, out, parse_section(Project, params), parse_section(Embed, embed), consensus or ())
     typer.echo(f"{out}: fitted on {counts['fitted']} pairs of train references, scored {counts['scored']} pairs")

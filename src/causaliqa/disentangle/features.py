@@ -45,11 +45,13 @@ class ReferenceFeatures:
     ----------
     image : the reference, (N,3,H,W), as it came.
     mask : M, one (N, K, h, w) a scale.
+    importance : weights of the places, one (N, 1, h, w) a scale.
     degradation : the reference's own degradation maps, of the same shapes.
     """
 
     image: Tensor
     mask: list[Tensor]
+    importance: list[Tensor]
     degradation: list[Tensor]
 
     @property
@@ -66,33 +68,36 @@ def _smallest(flat: Tensor, rank: int) -> Tensor:
     return torch.from_numpy(np.partition(flat.numpy(), rank - 1, axis=2)[..., rank - 1].copy())
 
 
-def pool(difference: list[Tensor], percentile: float) -> Tensor:
+def pool(difference: list[Tensor], importance: list[Tensor], percentile: float) -> Tensor:
     """Pool |D(y) - D(x)| over space.
 
     Parameters
     ----------
     difference : one (N, K, h, w) a scale.
+    importance : weights of the places in mean and RMS, of mean 1, one (N or 1, 1, h, w) a scale.
     percentile : the high percentile, in per cent.
 
     Returns
     -------
     Tensor
-        (N, scales * 3 * K): mean, root mean square and the high percentile of the absolute difference.
+        (N, scales * 3 * K): weighted mean and root mean square, and the high percentile of the absolute difference.
     """
     parts = []
-    for scale in difference:
-        flat = scale.abs().flatten(2)
+    for scale, weights in zip(difference, importance, strict=True):
+        flat, weight = scale.abs().flatten(2), weights.flatten(2)
         # The k-th largest value, not an interpolation: exact and the same on every device.
         rank = max(1, round(flat.shape[2] * percentile / 100))
-        parts += [flat.mean(dim=2), flat.square().mean(dim=2).sqrt(), _smallest(flat, rank)]
+        weighted = flat * weight
+        parts += [weighted.mean(dim=2), (weighted * flat).mean(dim=2).sqrt(), _smallest(flat, rank)]
     return torch.cat(parts, dim=1)
 
 
 def reference_features(model: DisentanglementModel, reference: Tensor) -> ReferenceFeatures:
     """Return what :func:`features_against` needs of references (N,3,H,W), RGB in [0, 1] of any size."""
     padded = pad(reference)
-    known = model.degradation(padded)
-    return ReferenceFeatures(reference, model.mask(model.content(padded), known), known)
+    content = model.content(padded)
+    known = model.degradation(padded, content[-1])
+    return ReferenceFeatures(reference, model.mask(content, known), model.importance(known), known)
 
 
 def features_against(
@@ -105,7 +110,7 @@ def features_against(
     origin = model.origin(pad(reference.image).expand(many, -1, -1, -1), known, padded)
     maps = model.degradation(padded)
     difference = [m * (y - x) for m, x, y in zip(reference.mask, origin, maps, strict=True)]
-    return pool(difference, percentile)
+    return pool(difference, reference.importance, percentile)
 
 
 def pair_features(model: DisentanglementModel, reference: Tensor, distorted: Tensor, percentile: float) -> Tensor:

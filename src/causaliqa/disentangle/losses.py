@@ -111,12 +111,18 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
     d_degraded = [x[2 * groups :] for x in maps]
     _, d_severe, _, _, d_other_severe = _split(d_degraded, 5)
     mask, other_mask = model.mask(c_reference, d_reference), model.mask(c_other, d_other)
-    of_pairs = [
+    known, masks, importance = (
         [torch.cat([x, x, x, x, y]) for x, y in zip(*both, strict=True)]
-        for both in ((d_reference, d_other), (mask, other_mask))
-    ]
-    origin = model.origin(pristine, of_pairs[0], degraded)
-    sizes = pooled_norm([m * (y - x) for m, x, y in zip(of_pairs[1], origin, d_degraded, strict=True)])
+        for both in (
+            (d_reference, d_other),
+            (mask, other_mask),
+            (model.importance(d_reference), model.importance(d_other)),
+        )
+    )
+    origin = model.origin(pristine, known, degraded)
+    sizes = pooled_norm(
+        [m * (y - x) for m, x, y in zip(masks, origin, d_degraded, strict=True)], importance
+    )
     mild, severe, first, chain, other_severe = sizes.chunk(5)
 
     m_severe, m_other_severe = model.masked(mask, d_severe), model.masked(other_mask, d_other_severe)

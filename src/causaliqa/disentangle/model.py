@@ -151,14 +151,33 @@ class DisentanglementModel(nn.Module):
             nn.init.zeros_(head[-1].weight)  # type: ignore[index]
             nn.init.zeros_(head[-1].bias)  # type: ignore[index]
 
+    def content_side(self) -> list[nn.Parameter]:
+        """Return what the interventions alone train: content encoder and decoder."""
+        return [*self.content_encoder.parameters(), *self.decoder.parameters()]
+
+    def degradation_side(self) -> list[nn.Parameter]:
+        """Return what ordering trains as well: degradation encoder, unless it is frozen, its heads and the mask's."""
+        parts = (self.degradation_encoder, self.to_degradation, self.to_mask)
+        return [parameter for part in parts for parameter in part.parameters() if parameter.requires_grad]
+
     def content(self, rgb: Tensor) -> list[Tensor]:
         """Return the content: the features E_c of every scale, then the image they came from at half scale."""
         image = at_half_scale(rgb)
         return [*self.content_encoder.features(image), image]
 
-    def degradation(self, rgb: Tensor) -> list[Tensor]:
-        """Return the unmasked degradation maps E_d, (N, channels, ., .) a scale."""
-        maps = [_GAIN * head(x) for head, x in zip(self.to_degradation, self.degradation_encoder(rgb), strict=True)]
+    def degradation(self, rgb: Tensor, half: Tensor | None = None) -> list[Tensor]:
+        """Return the unmasked degradation maps E_d, (N, channels, ., .) a scale.
+
+        Parameters
+        ----------
+        half : the same images at half scale, where they are known already: the last item of :meth:`content`.
+        """
+        encoder = self.degradation_encoder
+        if half is not None and isinstance(encoder, Encoder):
+            features = encoder.features(half)
+        else:
+            features = encoder(rgb)
+        maps = [_GAIN * head(x) for head, x in zip(self.to_degradation, features, strict=True)]
         if self.choices.stem == "scratch":
             return maps
         height, width = rgb.shape[-2:]
@@ -193,6 +212,8 @@ class DisentanglementModel(nn.Module):
                 .expand(x.shape[0], -1, -1, -1)
                 for scale, x in enumerate(content)
             ]
+        # The mask reads content and does not shape it: content is what interventions say it is.
+        content = [x.detach() for x in content]
         if self.choices.mask == "content":
             contrast = _local_contrast(image, self.choices.scales)
             content = [torch.cat(parts, dim=1) for parts in zip(content, contrast, strict=True)]
@@ -200,6 +221,17 @@ class DisentanglementModel(nn.Module):
         if self.choices.masking == 0:
             return learned
         return [m * _threshold(x, self.choices.masking) for m, x in zip(learned, at_reference, strict=True)]
+
+    def importance(self, at_reference: list[Tensor]) -> list[Tensor]:
+        """Return how much each place counts when degradation is pooled, (N,1,h,w) a scale, of mean 1 over an image.
+
+        Like the mask a function of the reference alone: (1 + E)^q, E the local energy of what E_d hears in it and q
+        ``pretrain.importance``. Information content decides where people look (Wang and Li, IEEE TIP 2011).
+        """
+        if self.choices.importance == 0:
+            return [torch.ones_like(x[:, :1]) for x in at_reference]
+        weights = [(1.0 + _energy(x)).pow(self.choices.importance) for x in at_reference]
+        return [w / w.mean(dim=(2, 3), keepdim=True) for w in weights]
 
     def masked(self, mask: list[Tensor], degradation: list[Tensor]) -> list[Tensor]:
         """Return the content-influenced degradation Dm = M * D."""
@@ -242,10 +274,14 @@ def _around(x: Tensor) -> Tensor:
     return functional.avg_pool2d(rows, (_AROUND, 1), stride=1, padding=(half, 0), count_include_pad=False)
 
 
+def _energy(at_reference: Tensor) -> Tensor:
+    """Return the local energy, (N,1,h,w); it is a fact about the reference, not a way to learn: no gradient."""
+    return _around(at_reference.detach().square().mean(dim=1, keepdim=True))
+
+
 def _threshold(at_reference: Tensor, exponent: float) -> Tensor:
-    """Return (1 + E)^(-p/2), (N,1,h,w); the energy is a fact about the reference, not a way to learn: no gradient."""
-    energy = _around(at_reference.detach().square().mean(dim=1, keepdim=True))
-    return (1.0 + energy).pow(-exponent / 2)
+    """Return (1 + E)^(-p/2), (N,1,h,w)."""
+    return (1.0 + _energy(at_reference)).pow(-exponent / 2)
 
 
 def _local_contrast(image: Tensor, scales: int) -> list[Tensor]:
@@ -286,7 +322,16 @@ def zeros_like(features: list[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(x) for x in features]
 
 
-def pooled_norm(difference: list[Tensor]) -> Tensor:
-    """Return the size of a degradation difference, (N,): root of the summed mean squares over scales and channels."""
-    energy = torch.stack([x.square().mean(dim=(1, 2, 3)) for x in difference]).sum(dim=0)
-    return (energy + 1e-8).sqrt()
+def pooled_norm(difference: list[Tensor], importance: list[Tensor]) -> Tensor:
+    """Return the size of a degradation difference, (N,): the sum over scales of its root mean square length.
+
+    Parameters
+    ----------
+    difference : (N,K,h,w) a scale.
+    importance : weights of the places, (N,1,h,w) a scale, of mean 1.
+    """
+    energies = [
+        (x.square().sum(dim=1, keepdim=True) * w).mean(dim=(1, 2, 3)) for x, w in zip(difference, importance, strict=True)
+    ]
+    # The smallest number only keeps the root's gradient finite.
+    return torch.stack([(energy + 1e-8).sqrt() for energy in energies]).sum(dim=0)

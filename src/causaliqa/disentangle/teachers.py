@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from causaliqa.baselines.fsim import fsimc
 from causaliqa.baselines.haarpsi import haarpsi
 from causaliqa.baselines.mdsi import mdsi
 from causaliqa.baselines.vsi import vsi
 from causaliqa.disentangle.light import exposure_gain, under_light
 
-#: Metric, its sign for quality, and by how much a crop is reduced first: MDSI and VSI halve an image of usual size by
-#: themselves, yet not a crop; HaarPSI halves every image.
-_TEACHERS = {"mdsi": (mdsi, -1.0, 2), "vsi": (vsi, 1.0, 2), "haarpsi": (haarpsi, 1.0, 1)}
+#: Metric, its sign for quality, and by how much a crop is reduced first: MDSI, VSI and FSIMc halve an image of usual
+#: size by themselves, yet not a crop; HaarPSI halves every image.
+_TEACHERS = {"mdsi": (mdsi, -1.0, 2), "vsi": (vsi, 1.0, 2), "haarpsi": (haarpsi, 1.0, 1), "fsimc": (fsimc, 1.0, 2)}
 #: Smaller differences than this share of a teacher's spread over the batch order nothing.
 _CLEAR = 0.02
 
@@ -36,7 +37,7 @@ def agreed_order(reference: Tensor, distorted: Tensor, teachers: Sequence[str], 
     Parameters
     ----------
     reference, distorted : RGB (N,3,S,S) in [0, 1], S of at least 64 pixels.
-    teachers : names among mdsi, vsi and haarpsi.
+    teachers : names among mdsi, vsi, haarpsi and fsimc.
     light : whether the teachers, too, see the reference under the distorted crop's light.
 
     Returns

@@ -23,7 +23,7 @@ from causaliqa.tables import quality
 #: Columns that name a method.
 NAME = ["method", "setting", "labels", "model", "seed"]
 #: Settings that are judged by published scores; what was fitted on labels is not.
-JUDGED = ("baseline", "label_free", "pseudo_mos", "published")
+JUDGED = ("baseline", "label_free", "transductive", "pseudo_mos", "published")
 #: Subsets by provenance, for datasets that state it: originals and bit-exact copies, and the others.
 SUBSETS = {"real_exact": ("real", "exact"), "near_resynth": ("near", "resynth")}
 #: Subset of the images that have published scores of others, where these are not all images.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -14,8 +15,11 @@ from causaliqa.datasets.names import REFERENCE
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
 from causaliqa.io import read_json, read_parquet, read_tensors, write_tensors
+from causaliqa.labelfree import SIGNED
+from causaliqa.labelfree.manifolds import DETERMINISTIC, inductive, transductive
+from causaliqa.labelfree.order import ANCHORED, consensus_pairs, fit_weights, severity_pairs
 from causaliqa.labelfree.projections import Projection, fit
-from causaliqa.tables import score_table, write_scores
+from causaliqa.tables import quality, read_scores, score_table, write_scores
 
 #: Prefix of the method names of our model.
 PREFIX = "disentangle-"
@@ -53,29 +57,100 @@ def training_rows(table: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
     return rows
 
 
-def run(model: Path, features: Sequence[Path], out: Path, params: Project, embed: Embed) -> dict[str, int]:
-    """Write ``scores.parquet`` and ``metric.safetensors``; return the number of pairs fitted on and scored."""
+def _anchored(method: str, train: pd.DataFrame, values: np.ndarray, consensus: Sequence[Path]) -> Projection:
+    """Fit the projection ``severity`` or ``consensus``, see :mod:`causaliqa.labelfree.order`."""
+    if method == "severity":
+        pairs = severity_pairs(train)
+    else:
+        if not consensus:
+            raise DataError("projection consensus: no consensus scores of the synthetic pairs are given (--consensus)")
+        opinion = read_scores(*consensus)
+        known = opinion.assign(quality=quality(opinion)).set_index(["dataset", "image"])["quality"]
+        found = known.reindex(pd.MultiIndex.from_frame(train[["dataset", "image"]])).to_numpy(dtype=np.float64)
+        if not np.isfinite(found).all():
+            image = train["image"].iloc[int(np.flatnonzero(~np.isfinite(found))[0])]
+            raise DataError(f"projection consensus: no score for image {image!r}; run stage baselines again")
+        pairs = consensus_pairs(found)
+    return Projection(method, fit_weights(values, pairs)[:, None], np.array([SIGNED]))
+
+
+def _manifolds(
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    train: np.ndarray,
+    norm: Projection,
+    params: Project,
+    scored: Callable[..., pd.DataFrame],
+) -> list[pd.DataFrame]:
+    """Score one labelled set by every manifold and seed; a manifold that draws at random has a row for each seed."""
+    values = rows[list(names)].to_numpy(dtype=np.float64)
+    scale = np.sqrt(np.square(train).mean(axis=0))
+    found = []
+    for method in params.inductive:
+        for seed in range(params.seeds):
+            line = inductive(train, norm.distance(train), values, points=params.points, seed=seed)
+            found.append(scored(rows, line, f"{method}-{seed}"))
+    for method in params.transductive:
+        single = method in DETERMINISTIC
+        for seed in range(1 if single else params.seeds):
+            line = transductive(method, values, norm.distance(values), scale, seed=seed)
+            found.append(scored(rows, line, method if single else f"{method}-{seed}", "transductive"))
+    return found
+
+
+def run(
+    model: Path,
+    features: Sequence[Path],
+    out: Path,
+    params: Project,
+    embed: Embed,
+    consensus: Sequence[Path] = (),
+) -> dict[str, int]:
+    """Write ``scores.parquet`` and ``metric.safetensors``; return the number of pairs fitted on and scored.
+
+    Parameters
+    ----------
+    consensus : score tables of the scenario's synthetic sets, for the projection ``consensus``.
+
+    Raises
+    ------
+    DataError
+        If features or consensus scores are missing, or the code has collapsed.
+    """
     description = read_json(model / "model.json")
     table = read_features(features)
     names = feature_columns(table)
     train = training_rows(table, description["datasets"])
-    fitted: dict[str, Projection] = {method: fit(method, train[names].to_numpy(), names) for method in params.methods}
-    values = table[names].to_numpy()
-    scores = [
-        score_table(
-            table,
-            projection.distance(values),
+    seen = train[names].to_numpy(dtype=np.float64)
+    fitted: dict[str, Projection] = {
+        method: _anchored(method, train, seen, consensus) if method in ANCHORED else fit(method, seen, names)
+        for method in params.methods
+    }
+    values = table[names].to_numpy(dtype=np.float64)
+
+    def scored(rows: pd.DataFrame, distance: np.ndarray, method: str, setting: str = "label_free") -> pd.DataFrame:
+        return score_table(
+            rows,
+            distance,
             method=PREFIX + method,
-            setting="label_free",
+            setting=setting,
             higher_is_better=False,
             model=f"{description['scenario']}/{description['variant']}",
             seed=description["seed"],
         )
-        for method, projection in fitted.items()
-    ]
+
+    scores = [scored(table, projection.distance(values), method) for method, projection in fitted.items()]
+    if params.inductive or params.transductive:
+        norm = fit("norm", seen, names)
+        for _, rows in table.groupby("dataset", sort=True):
+            # Labelled sets alone: nothing of them is ever trained on.
+            if (rows["partition"] == "test").all():
+                scores += _manifolds(rows, names, seen, norm, params, scored)
     write_scores(out / "scores.parquet", pd.concat(scores, ignore_index=True))
     tensors = {f"model.{name}": value for name, value in read_tensors(model / "model.safetensors").items()}
-    tensors |= {f"projection.{method}": torch.from_numpy(item.matrix) for method, item in fitted.items()}
+    for method, item in fitted.items():
+        tensors |= {f"projection.{method}": torch.from_numpy(item.matrix)}
+        tensors |= {f"groups.{method}": torch.from_numpy(item.groups)}
     about = {**description, "percentile": embed.percentile, "default": params.methods[0]}
     write_tensors(out / "metric.safetensors", tensors, {"causaliqa": json.dumps(about, sort_keys=True)})
     return {"fitted": len(train), "scored": len(table)}

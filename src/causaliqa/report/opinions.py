@@ -27,7 +27,7 @@ SUBSETS = {
     "without_contrast": "without change of contrast, as some papers do",
     "published": "images of the published per-image scores only",
 }
-_ORDER = {"label_free": 0, "baseline": 1, "published": 2, "pseudo_mos": 3}
+_ORDER = {"label_free": 0, "transductive": 1, "baseline": 2, "published": 3, "pseudo_mos": 4}
 
 
 def load_validations(paths: Sequence[Path | str]) -> list[dict[str, Any]]:
@@ -89,7 +89,9 @@ def _name(method: str, setting: str, model: str, seed: int, several: bool) -> st
     if setting == "pseudo_mos":
         return "consensus of MDSI, HaarPSI, VSI"
     # Published scores of others may be of a metric that is run here too.
-    return f"{method} (published)" if setting == "published" else label(method, model, seed, several)
+    if setting == "published":
+        return f"{method} (published)"
+    return label(method, model, seed, several) + (", transductive" if setting == "transductive" else "")
 
 
 def load_comparisons(evaluate: Path | str) -> pd.DataFrame:

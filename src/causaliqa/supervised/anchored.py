@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from causaliqa.errors import DataError
-from causaliqa.labelfree.projections import fit
+from causaliqa.labelfree.projections import Projection, fit
 
 #: Noise over signal of f: small bends much, the last leaves the label-free order as it is.
 NOISE = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, float("inf"))
@@ -37,14 +37,14 @@ class Space:
 
     Attributes
     ----------
-    length : (F, R), matrix of the label-free distance.
+    length : the label-free distance.
     centre, scale : (F,), of the profile: log features less the log distance.
     types : (F, D), standardised profile to the directions that tell types of degradation apart; D may be 0.
     types_centre : (F,), what is subtracted before.
     base_centre, base_scale : of the log distance.
     """
 
-    length: np.ndarray
+    length: Projection
     centre: np.ndarray
     scale: np.ndarray
     types: np.ndarray
@@ -78,12 +78,11 @@ def _gaussian(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-np.maximum(squares, 0.0) / (2 * a.shape[1])))
 
 
-def _log_length(features: np.ndarray, length: np.ndarray) -> np.ndarray:
-    projected = np.asarray(features, dtype=np.float64) @ length
-    return np.asarray(np.log(np.maximum(np.sqrt(np.square(projected).sum(axis=1)), _OFFSET)))
+def _log_length(features: np.ndarray, length: Projection) -> np.ndarray:
+    return np.asarray(np.log(np.maximum(length.distance(features), _OFFSET)))
 
 
-def _profile(features: np.ndarray, length: np.ndarray) -> np.ndarray:
+def _profile(features: np.ndarray, length: Projection) -> np.ndarray:
     values = np.asarray(features, dtype=np.float64)
     return np.asarray(np.log(np.maximum(values, 0.0) + _OFFSET) - _log_length(values, length)[:, None])
 
@@ -111,7 +110,7 @@ def fit_space(features: np.ndarray, names: Sequence[str], types: np.ndarray) -> 
     DataError
         If there are fewer than two pairs or no feature ever differs from zero.
     """
-    length = fit("norm", features, names).matrix
+    length = fit("norm", features, names)
     logs = _log_length(features, length)
     raw = _profile(features, length)
     centre, scale = raw.mean(axis=0), _positive(raw.std(axis=0))
