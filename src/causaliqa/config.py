@@ -180,8 +180,8 @@ class PretrainChoices(Section):
         0.35,
         ge=0,
         le=2,
-        description="Exponent by which the same response weighs a place when degradation is pooled over an image: people "
-        "look where there is something to see; 0 weighs all places alike.",
+        description="Exponent by which the same response weighs a place when degradation is pooled over an image: "
+        "people look where there is something to see; 0 weighs all places alike.",
     )
     bottleneck: bool = Field(True, description="Unit-variance noise on the masked degradation before decoding.")
     steps: int = Field(400, ge=1, description="Optimiser steps.")
@@ -400,10 +400,13 @@ class Report(Section):
     """Stage report: notebooks, figures, tables."""
 
     notebooks: Annotated[
-        list[Literal["benchmark", "cross_domain", "datasets", "audit"]], Field(min_length=1), AfterValidator(_distinct)
+        list[Literal["benchmark", "cross_domain", "datasets", "ablations", "audit"]],
+        Field(min_length=1),
+        AfterValidator(_distinct),
     ] = Field(
         ["benchmark", "cross_domain", "datasets"],
-        description="Notebooks that are rendered; audit joins them once audit.scores is set.",
+        description="Notebooks that are rendered; ablations joins them where there are several variants, audit once "
+        "audit.scores is set.",
     )
     dpi: int = Field(144, ge=72, le=600, description="Resolution of the PNG figures.")
 
@@ -425,8 +428,9 @@ class Params(Section):
 
     @property
     def pages(self) -> list[str]:
-        """Notebooks that are rendered: those of the report, and the audit's where there is one."""
-        return list(dict.fromkeys([*self.report.notebooks, *(["audit"] if self.audit.scores else [])]))
+        """Notebooks that are rendered: those of the report, and those of ablations and audit where there are such."""
+        several = ["ablations"] if len(self.pretrain.variants) > 1 else []
+        return list(dict.fromkeys([*self.report.notebooks, *several, *(["audit"] if self.audit.scores else [])]))
 
     @model_validator(mode="after")
     def _names_meet(self) -> Params:

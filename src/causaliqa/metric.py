@@ -69,7 +69,7 @@ class DisentanglementMetric(nn.Module):
         self.register_buffer("matrix", matrices[self.projection].to(torch.float32))
         groups = tensors[f"groups.{self.projection}"]
         self._signed = bool((groups == SIGNED).all())
-        self.register_buffer("members", (groups[:, None] == groups.unique()).to(torch.float32))
+        self.register_buffer("members", (groups[:, None] == torch.unique(groups)).to(torch.float32))
         self.requires_grad_(False)
 
     def forward(self, reference: Tensor, distorted: Tensor) -> Tensor:

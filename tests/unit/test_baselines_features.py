@@ -463,3 +463,23 @@ def test_haarpsi_med_is_more_sensitive_to_weak_structure() -> None:
 def test_haarpsi_med_of_black_images_is_one() -> None:
     black = constant(0, (32, 32))
     assert haarpsi_med(black, black) == pytest.approx(1, abs=1e-12)
+
+
+def test_remembered_saliency_is_the_same_and_cannot_be_spoiled() -> None:
+    from causaliqa.baselines import vsi as module
+
+    rng = np.random.default_rng(3)
+    small, other = (rng.integers(0, 256, (48, 48, 3)).astype(np.uint8) for _ in range(2))
+    module._remembered.cache_clear()
+    first = module.vsi(small, other)
+    assert module._remembered.cache_info().currsize == 2
+    assert module.vsi(small, other) == first
+    assert module._remembered.cache_info().hits == 2
+    # Another image of the same memory is another image.
+    changed = small.copy()
+    before = module.vsi(changed, other)
+    changed[10:30, 10:30] = 255
+    assert module.vsi(changed, other) != before
+    large = rng.integers(0, 256, (160, 160, 3)).astype(np.uint8)
+    module.vsi(large, large)
+    assert module._remembered.cache_info().currsize == 3

@@ -37,6 +37,9 @@ _OMEGA0, _SIGMA_F, _SIGMA_D, _SIGMA_C = 0.021, 1.34, 145.0, 0.001
 _XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 ) / np.array([[0.9642], [1.0], [0.8251]])
+#: Numbers in an image up to which its saliency is remembered: it is computed at 256 x 256 whatever the image's size,
+#: the greater part of the work where that is small.
+_REMEMBERED = 50_000
 # Spread below which a channel counts as constant: CIELAB values are about 100, rounding leaves about 1e-13.
 _FLAT = 1e-9
 
@@ -123,6 +126,20 @@ def saliency(image: np.ndarray) -> np.ndarray:
     return _stretch(_resize(energy, height, width), 0.0)
 
 
+@functools.lru_cache(maxsize=32)
+def _remembered(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    found = saliency(np.frombuffer(content).reshape(shape))
+    found.setflags(write=False)
+    return found
+
+
+def _saliency(image: np.ndarray) -> np.ndarray:
+    """Return :func:`saliency`, remembered for crops: training shows a reference beside four distorted ones."""
+    if image.size > _REMEMBERED:
+        return saliency(image)
+    return _remembered(np.ascontiguousarray(image, dtype=np.float64).tobytes(), image.shape)
+
+
 def vsi(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255.0) -> float:
     """Return the visual saliency-induced index, 1 for identical images; higher is better.
 
@@ -138,7 +155,7 @@ def vsi(reference: np.ndarray, distorted: np.ndarray, *, data_range: float = 255
     """
     first, second = prepare(reference, distorted, data_range, metric="VSI")
     factor = matlab_factor(*first.shape[-2:])
-    salient_r, salient_d = block_mean(saliency(first), factor), block_mean(saliency(second), factor)
+    salient_r, salient_d = block_mean(_saliency(first), factor), block_mean(_saliency(second), factor)
     first, second = block_mean(first, factor), block_mean(second, factor)
 
     across, down = gradients(mix(first, _L), SCHARR)

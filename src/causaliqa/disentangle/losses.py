@@ -120,9 +120,7 @@ def training_terms(model: DisentanglementModel, batch: Batch, noise: Noise | Non
         )
     )
     origin = model.origin(pristine, known, degraded)
-    sizes = pooled_norm(
-        [m * (y - x) for m, x, y in zip(masks, origin, d_degraded, strict=True)], importance
-    )
+    sizes = pooled_norm([m * (y - x) for m, x, y in zip(masks, origin, d_degraded, strict=True)], importance)
     mild, severe, first, chain, other_severe = sizes.chunk(5)
 
     m_severe, m_other_severe = model.masked(mask, d_severe), model.masked(other_mask, d_other_severe)

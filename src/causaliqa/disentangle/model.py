@@ -173,10 +173,8 @@ class DisentanglementModel(nn.Module):
         half : the same images at half scale, where they are known already: the last item of :meth:`content`.
         """
         encoder = self.degradation_encoder
-        if half is not None and isinstance(encoder, Encoder):
-            features = encoder.features(half)
-        else:
-            features = encoder(rgb)
+        shared = isinstance(encoder, Encoder) and half is not None
+        features = encoder.features(half) if shared else encoder(rgb)  # type: ignore[operator]
         maps = [_GAIN * head(x) for head, x in zip(self.to_degradation, features, strict=True)]
         if self.choices.stem == "scratch":
             return maps
@@ -331,7 +329,8 @@ def pooled_norm(difference: list[Tensor], importance: list[Tensor]) -> Tensor:
     importance : weights of the places, (N,1,h,w) a scale, of mean 1.
     """
     energies = [
-        (x.square().sum(dim=1, keepdim=True) * w).mean(dim=(1, 2, 3)) for x, w in zip(difference, importance, strict=True)
+        (x.square().sum(dim=1, keepdim=True) * w).mean(dim=(1, 2, 3))
+        for x, w in zip(difference, importance, strict=True)
     ]
     # The smallest number only keeps the root's gradient finite.
     return torch.stack([(energy + 1e-8).sqrt() for energy in energies]).sum(dim=0)

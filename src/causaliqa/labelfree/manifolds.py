@@ -1,8 +1,8 @@
 """One-dimensional embeddings of the features: an ablation of the projections, with several seeds.
 
-Inductive (``isomap``): fitted on synthetic pairs, new pairs are placed among these. Transductive (``isomap`` and ``tsne``
-fitted on the test set's own pairs): a pair's score depends on what else is scored, so they are kept apart. Orientation by
-the norm, never by a score.
+Inductive (``isomap``): fitted on synthetic pairs, new pairs are placed among these. Transductive (``isomap`` and
+``tsne`` fitted on the test set's own pairs): a pair's score depends on what else is scored, so they are kept apart.
+Orientation by the norm, never by a score.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def inductive(train: np.ndarray, sizes: np.ndarray, test: np.ndarray, *, points:
     return np.asarray(_sign(line, sizes[chosen]) * found.transform(_units(test, scale))[:, 0])
 
 
-def transductive(
-    method: str, test: np.ndarray, sizes: np.ndarray, scale: np.ndarray, *, seed: int
-) -> np.ndarray:
+def transductive(method: str, test: np.ndarray, sizes: np.ndarray, scale: np.ndarray, *, seed: int) -> np.ndarray:
     """Return the place of each test pair (N, F) on a line fitted to the test pairs themselves, shape (N,).
 
     Parameters
@@ -77,5 +75,7 @@ def transductive(
     else:
         perplexity = min(_PERPLEXITY, len(test) / _PAIRS)
         state = derive_seed("tsne", seed) % 2**32
-        line = TSNE(n_components=1, perplexity=perplexity, init="random", random_state=state).fit_transform(values)[:, 0]
+        line = TSNE(n_components=1, perplexity=perplexity, init="random", random_state=state).fit_transform(values)[
+            :, 0
+        ]
     return np.asarray(_sign(line, sizes) * line)

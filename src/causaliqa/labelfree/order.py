@@ -27,7 +27,7 @@ _MOST, _CLEAR = 50_000, 0.1
 
 
 def severity_pairs(rows: pd.DataFrame) -> np.ndarray:
-    """Return pairs of row numbers (better, worse), shape (P, 2): levels of one type, and compositions with their parent.
+    """Return pairs of rows (better, worse), shape (P, 2): levels of one type, and compositions with their parent.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ class Projection:
     ----------
     method : see :func:`fit`.
     matrix : (F, R); the distance is computed from ``features @ matrix``.
-    groups : (R,), int: the distance is the sum over groups of the lengths of their columns; all -1: the signed sum of the
-        columns.
+    groups : (R,), int: the distance is the sum over groups of the lengths of their columns; all -1: the signed sum
+        of the columns.
     """
 
     method: str

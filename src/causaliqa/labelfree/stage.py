@@ -90,11 +90,11 @@ def _manifolds(
         for seed in range(params.seeds):
             line = inductive(train, norm.distance(train), values, points=params.points, seed=seed)
             found.append(scored(rows, line, f"{method}-{seed}"))
-    for method in params.transductive:
-        single = method in DETERMINISTIC
+    for name in params.transductive:
+        single = name in DETERMINISTIC
         for seed in range(1 if single else params.seeds):
-            line = transductive(method, values, norm.distance(values), scale, seed=seed)
-            found.append(scored(rows, line, method if single else f"{method}-{seed}", "transductive"))
+            line = transductive(name, values, norm.distance(values), scale, seed=seed)
+            found.append(scored(rows, line, name if single else f"{name}-{seed}", "transductive"))
     return found
 
 
