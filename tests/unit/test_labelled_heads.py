@@ -358,3 +358,46 @@ def test_the_page_table_names_setting_and_gain(tmp_path):
     assert wide.loc["anchored", "Not below it"] == "100%"
     assert wide.loc["anchored", "Splits"] == 2
     assert page.wide(page.summary([tmp_path / "none.parquet"])).empty
+
+
+def test_every_setting_stands_on_the_same_splits():
+    from causaliqa.report.labelled import beside, beside_wide
+
+    single = pd.DataFrame(
+        [
+            {"dataset": "tid", "setting": setting, "method": method, "model": model, "split": split, "test": test,
+             "value": value + 0.01 * split}
+            for setting, method, model, value in (
+                ("baseline", "vsi", "", 0.85), ("label_free", "disentangle-norm", "natural/full", 0.90),
+            )
+            for split in range(3) for test in ("srcc", "plcc")
+        ]
+    )  # fmt: skip
+    head = {"dataset": "tid", "model": "natural/full", "test": "srcc", "low": 0.9, "high": 0.96, "n_splits": 3}
+    learnt = pd.DataFrame(
+        [
+            {"setting": "supervised", "regressor": "svr", "budget": "all", "n_labels": 800.0, "median": 0.95,
+             "subset": "all", **head},
+            {"setting": "few_label", "regressor": "anchored", "budget": "20", "n_labels": 20.0, "median": 0.92,
+             "subset": "all", **head},
+            # Neither another number of labels, nor another subset, nor the label-free rows of the heads' own table.
+            {"setting": "few_label", "regressor": "anchored", "budget": "50", "n_labels": 50.0, "median": 0.93,
+             "subset": "all", **head},
+            {"setting": "supervised", "regressor": "svr", "budget": "all", "n_labels": 400.0, "median": 0.94,
+             "subset": "real_exact", **head},
+            {"setting": "label_free", "regressor": "norm", "budget": "none", "n_labels": 0.0, "median": 0.91,
+             "subset": "all", **head},
+        ]
+    )  # fmt: skip
+    found = beside(learnt, single)
+    assert found["setting"].tolist() == ["label_free", "baseline", "few_label", "supervised"]
+    assert found["labels"].tolist() == [0, 0, 20, 800]
+    assert found.loc[0, "median"] == pytest.approx(0.91)
+    assert (found.loc[0, "low"], found.loc[0, "high"]) == pytest.approx((0.902, 0.918))
+    shown = beside_wide(found)
+    assert shown["labels"].tolist() == ["no labels", "no labels", "20 labels", "all labels"]
+    assert shown["method"].tolist() == [
+        "norm · natural/full", "VSI", "anchored · natural/full", "svr · natural/full",
+    ]  # fmt: skip
+    assert shown["tid"].tolist()[2] == "0.920 [0.900, 0.960]"
+    assert beside_wide(beside(learnt.iloc[:0], single.iloc[:0])).empty
