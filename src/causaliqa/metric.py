@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from causaliqa.disentangle.features import ReferenceFeatures, features_against, reference_features
+from causaliqa.disentangle.features import ReferenceFeatures, features_against, reference_features, root
 from causaliqa.disentangle.model import build_model
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_tensors, sha256_bytes
@@ -39,7 +39,8 @@ class DisentanglementMetric(nn.Module):
     -----
     ``forward(reference, distorted)`` takes RGB images (N,3,H,W), float, in [0, 1] (declared, not guessed: a value
     outside is an error), at least 32 pixels a side, and returns (N,) distances: 0 for identical images, larger is
-    worse. Gray images are passed with their channel repeated. Gradients flow to both images.
+    worse. Gray images are passed with their channel repeated. Gradients flow to both images; the reference's mask and
+    the importance of its places are taken as given.
 
     Two thirds of the work is about the reference. Where one has many distorted images, do it once:
     ``known = metric.prepare(reference)``, then ``metric.against(known, distorted)`` for each.
@@ -67,6 +68,10 @@ class DisentanglementMetric(nn.Module):
         self.model = build_model(about["choices"], weights, name)
         self.percentile = float(about["percentile"])
         self.register_buffer("matrix", matrices[self.projection].to(torch.float32))
+        if f"groups.{self.projection}" not in tensors:
+            raise ModelError(
+                f"{name}: written by an earlier version; run stage project again (snakemake stage_project)"
+            )
         groups = tensors[f"groups.{self.projection}"]
         self._signed = bool((groups == SIGNED).all())
         self.register_buffer("members", (groups[:, None] == torch.unique(groups)).to(torch.float32))
@@ -125,7 +130,7 @@ class DisentanglementMetric(nn.Module):
         projected = features @ self.get_buffer("matrix")
         if self._signed:
             return projected.sum(dim=1)
-        return (projected.square() @ self.get_buffer("members")).sqrt().sum(dim=1)
+        return root(projected.square() @ self.get_buffer("members")).sum(dim=1)
 
 
 def _check(role: str, image: Tensor) -> None:

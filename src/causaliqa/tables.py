@@ -18,7 +18,7 @@ from causaliqa.io import read_parquet, write_parquet
 #: dataset, image, reference, distortion : str
 #: level : int, 0 for a reference, larger is more severe within a distortion
 #: method : str, e.g. ``gmsd`` or ``disentangle-pc1``
-#: setting : str, ``baseline | label_free | transductive | few_label | supervised | published | pseudo_mos | mos``
+#: setting : str, ``baseline | label_free | manifold | few_label | supervised | published | pseudo_mos | mos``
 #: labels : int, number of labelled images the method was fitted on, 0 if none
 #: model : str, ``<scenario>/<variant>`` of the model behind the score, empty for baselines
 #: seed : int, training seed, -1 where nothing is random
@@ -42,7 +42,7 @@ SCORE_COLUMNS = [
 ]
 #: Columns that together name one method in one configuration.
 METHOD_COLUMNS = ["method", "setting", "labels", "model", "seed", "split", "higher_is_better"]
-SETTINGS = ("baseline", "label_free", "transductive", "few_label", "supervised", "published", "pseudo_mos", "mos")
+SETTINGS = ("baseline", "label_free", "manifold", "few_label", "supervised", "published", "pseudo_mos", "mos")
 
 
 def score_table(

@@ -121,7 +121,7 @@ def test_without_labelled_sets_the_proofs_stand_alone(tmp_path: Path) -> None:
 
 
 def test_the_figure_has_a_dot_a_seed_and_the_whole_on_top() -> None:
-    figure = ablation_dots(ablations.single(opinions()))
+    figure = ablation_dots(ablations.single(opinions()).drop(columns="scenario"))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["live", "tid"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["full", "no_order", "no_mask"]
     dots = [line for line in figure.axes[1].lines if line.get_marker() == "o"]

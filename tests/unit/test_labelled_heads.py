@@ -395,7 +395,7 @@ def test_every_setting_stands_on_the_same_splits():
     assert found.loc[0, "median"] == pytest.approx(0.91)
     assert (found.loc[0, "low"], found.loc[0, "high"]) == pytest.approx((0.902, 0.918))
     shown = beside_wide(found)
-    assert shown["labels"].tolist() == ["no labels", "no labels", "20 labels", "all labels"]
+    assert shown["labels"].tolist() == ["none of these", "none of these", "20 labels", "all labels"]
     assert shown["method"].tolist() == [
         "norm · natural/full", "VSI", "anchored · natural/full", "svr · natural/full",
     ]  # fmt: skip

@@ -86,6 +86,10 @@ def test_the_module_is_a_batch_function_with_gradients(metric_file: Path) -> Non
     assert y.grad is not None
     assert float(y.grad.abs().sum()) > 0
     assert metric(x, x).tolist() == [0.0, 0.0]
+    same = x.clone().requires_grad_()
+    metric(x, same).sum().backward()
+    assert same.grad is not None
+    assert torch.isfinite(same.grad).all()
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,11 @@ def test_every_projection_is_written_and_only_linear_ones_are_packed(model: Path
         for dataset in ("own", "people")
     }
     assert count == linear | {
-        ("disentangle-isomap-0", "label_free", "people"): 28,
-        ("disentangle-isomap-1", "label_free", "people"): 28,
-        ("disentangle-isomap", "transductive", "people"): 28,
-        ("disentangle-tsne-0", "transductive", "people"): 28,
-        ("disentangle-tsne-1", "transductive", "people"): 28,
+        ("disentangle-isomap-0", "manifold", "people"): 28,
+        ("disentangle-isomap-1", "manifold", "people"): 28,
+        ("disentangle-transductive-isomap", "manifold", "people"): 28,
+        ("disentangle-transductive-tsne-0", "manifold", "people"): 28,
+        ("disentangle-transductive-tsne-1", "manifold", "people"): 28,
     }
     assert (scores["seed"] == 3).all()
     levels = scores[(scores["level"] > 0) & (scores["setting"] == "label_free")]

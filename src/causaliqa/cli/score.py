@@ -273,7 +273,9 @@ def score(
             "what `make reproduce` trained."
         ),
     ] = None,
-    projection: Annotated[str | None, typer.Option(help="norm, pc1 or mahalanobis; default: the metric's own.")] = None,
+    projection: Annotated[
+        str | None, typer.Option(help="One of the metric's, norm for instance; default: its own.")
+    ] = None,
     data_range: Annotated[
         float | None,
         typer.Option(

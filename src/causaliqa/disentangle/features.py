@@ -68,6 +68,12 @@ def _smallest(flat: Tensor, rank: int) -> Tensor:
     return torch.from_numpy(np.partition(flat.numpy(), rank - 1, axis=2)[..., rank - 1].copy())
 
 
+def root(squares: Tensor) -> Tensor:
+    """Return the square root, whose gradient at 0 is 0 and not infinite."""
+    positive = squares > 0
+    return torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0)
+
+
 def pool(difference: list[Tensor], importance: list[Tensor], percentile: float) -> Tensor:
     """Pool |D(y) - D(x)| over space.
 
@@ -88,7 +94,7 @@ def pool(difference: list[Tensor], importance: list[Tensor], percentile: float) 
         # The k-th largest value, not an interpolation: exact and the same on every device.
         rank = max(1, round(flat.shape[2] * percentile / 100))
         weighted = flat * weight
-        parts += [weighted.mean(dim=2), (weighted * flat).mean(dim=2).sqrt(), _smallest(flat, rank)]
+        parts += [weighted.mean(dim=2), root((weighted * flat).mean(dim=2)), _smallest(flat, rank)]
     return torch.cat(parts, dim=1)
 
 

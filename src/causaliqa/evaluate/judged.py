@@ -23,7 +23,9 @@ from causaliqa.tables import quality
 #: Columns that name a method.
 NAME = ["method", "setting", "labels", "model", "seed"]
 #: Settings that are judged by published scores; what was fitted on labels is not.
-JUDGED = ("baseline", "label_free", "transductive", "pseudo_mos", "published")
+JUDGED = ("baseline", "label_free", "manifold", "pseudo_mos", "published")
+#: Ablations, several seeds each: rows of the tables of agreement, and no competitors of anything.
+ABLATION = "manifold"
 #: Subsets by provenance, for datasets that state it: originals and bit-exact copies, and the others.
 SUBSETS = {"real_exact": ("real", "exact"), "near_resynth": ("near", "resynth")}
 #: Subset of the images that have published scores of others, where these are not all images.
@@ -105,8 +107,9 @@ class Judged:
         return cluster.ravel(), len(names)
 
     def paired(self, chosen: np.ndarray) -> Paired:
-        """Return the methods that have all of `chosen`, aligned, in the order of their labels."""
-        methods = sorted(self.methods_on(chosen), key=lambda method: method.label)
+        """Return the methods that have all of `chosen`, aligned, in the order of their labels; no ablations."""
+        competing = (method for method in self.methods_on(chosen) if method.name["setting"] != ABLATION)
+        methods = sorted(competing, key=lambda method: method.label)
         return paired_arrays(
             self.dataset,
             [method.label for method in methods],

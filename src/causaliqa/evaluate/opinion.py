@@ -19,7 +19,7 @@ from causaliqa.config import Evaluate
 from causaliqa.evaluate import intervals
 from causaliqa.evaluate.agreement import Agreement
 from causaliqa.evaluate.comparison import COMPARISON_COLUMNS, compare
-from causaliqa.evaluate.judged import NAME, Group, Judged, read_judged
+from causaliqa.evaluate.judged import ABLATION, NAME, Group, Judged, read_judged
 from causaliqa.progress import progress
 
 #: Columns of the table.
@@ -137,7 +137,7 @@ def opinion_metrics(table: pd.DataFrame) -> dict[str, Any]:
     """Return small nested numbers for ``dvc metrics diff``: ``opinions`` -> dataset -> model and method -> SRCC."""
     rows = table[(table["subset"] == "all") & (table["distortion"] == "") & (table["test"] == "srcc")]
     # Published scores of others do not change from run to run.
-    rows = rows[rows["setting"] != "published"]
+    rows = rows[~rows["setting"].isin(["published", ABLATION])]
     nested: dict[str, Any] = {}
     for (dataset, model, method), part in rows.groupby(["dataset", "model", "method"], sort=True):
         home = nested.setdefault(str(dataset), {}).setdefault(str(model) or "baselines", {})

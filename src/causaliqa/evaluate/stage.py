@@ -521,7 +521,8 @@ def run(
     tables = labelled_tables(labelled, joined, params, literature)
     opinions = tables["opinions"]
     # What shares a metric with the yardstick would agree with it by construction.
-    related = frozenset(
+    # So is a projection that was fitted on the consensus.
+    related = frozenset({"disentangle-consensus"}) | frozenset(
         name for name, metrics_of in params.rank_averages.items() if set(metrics_of) & set(votes["method"])
     )
     table = table[pd.MultiIndex.from_frame(table[["dataset", "image"]]).isin(known)]

@@ -16,7 +16,7 @@ _COLUMNS = 4
 _COLOURS = {
     "baseline": (PALETTE[7], "s"),
     "label_free": (PALETTE[0], "o"),
-    "transductive": (PALETTE[3], "v"),
+    "manifold": (PALETTE[3], "v"),
     "published": (PALETTE[2], "D"),
     "pseudo_mos": (PALETTE[6], "x"),
 }

@@ -15,6 +15,8 @@ from causaliqa.seeding import derive_seed, generator
 
 #: Transductive manifolds that nothing random enters.
 DETERMINISTIC = ("isomap",)
+#: Pairs beyond which no transductive manifold is fitted: distances of all to all would fill the memory.
+MOST = 5000
 #: Neighbours that span the graph of Isomap.
 _NEIGHBOURS = 12
 #: Perplexity of t-SNE, as its authors recommend (van der Maaten and Hinton, JMLR 2008), and pairs per unit of it.
@@ -24,6 +26,11 @@ _PERPLEXITY, _PAIRS = 30.0, 4
 def _units(features: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Return log features in units of the synthetic pairs: steps of severity then have about one length."""
     return np.log1p(np.asarray(features, dtype=np.float64) / np.where(scale > 1e-12, scale, 1.0))
+
+
+def _isomap() -> Isomap:
+    # The default solver starts from numpy's global random state where there are many pairs.
+    return Isomap(n_neighbors=_NEIGHBOURS, n_components=1, eigen_solver="dense")
 
 
 def _sign(line: np.ndarray, sizes: np.ndarray) -> float:
@@ -48,7 +55,7 @@ def inductive(train: np.ndarray, sizes: np.ndarray, test: np.ndarray, *, points:
         raise DataError(f"isomap needs more than {_NEIGHBOURS} train pairs, found {len(train)}")
     chosen = np.sort(generator("isomap", seed).permutation(len(train))[:points])
     scale = np.sqrt(np.square(train).mean(axis=0))
-    found = Isomap(n_neighbors=_NEIGHBOURS, n_components=1)
+    found = _isomap()
     line = found.fit_transform(_units(train[chosen], scale))[:, 0]
     return np.asarray(_sign(line, sizes[chosen]) * found.transform(_units(test, scale))[:, 0])
 
@@ -71,7 +78,7 @@ def transductive(method: str, test: np.ndarray, sizes: np.ndarray, scale: np.nda
         raise DataError(f"{method} needs more than {_NEIGHBOURS} pairs, found {len(test)}")
     values = _units(test, scale)
     if method == "isomap":
-        line = Isomap(n_neighbors=_NEIGHBOURS, n_components=1).fit_transform(values)[:, 0]
+        line = _isomap().fit_transform(values)[:, 0]
     else:
         perplexity = min(_PERPLEXITY, len(test) / _PAIRS)
         state = derive_seed("tsne", seed) % 2**32

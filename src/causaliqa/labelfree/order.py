@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import rankdata
 
 from causaliqa.errors import DataError
 from causaliqa.seeding import generator
@@ -47,19 +48,25 @@ def severity_pairs(rows: pd.DataFrame) -> np.ndarray:
     return _at_most(np.array(found, dtype=np.int64).reshape(-1, 2))
 
 
-def consensus_pairs(quality: np.ndarray) -> np.ndarray:
-    """Return pairs of row numbers (better, worse), shape (P, 2), whose consensus ranks are clearly apart.
+def consensus_pairs(quality: np.ndarray, datasets: np.ndarray) -> np.ndarray:
+    """Return pairs of rows (better, worse), shape (P, 2), whose consensus ranks are clearly apart.
 
     Parameters
     ----------
     quality : (N,), rank consensus of the rows, larger is better.
+    datasets : (N,), dataset of each: the consensus ranks within one, so pairs never cross.
     """
-    count = len(quality)
-    ranks = np.argsort(np.argsort(quality, kind="stable"), kind="stable") / max(1, count - 1)
-    draws = generator("consensus pairs").integers(count, size=(2 * _MOST, 2))
-    gap = ranks[draws[:, 0]] - ranks[draws[:, 1]]
-    draws[gap < 0] = draws[gap < 0][:, ::-1]
-    return np.asarray(draws[np.abs(gap) >= _CLEAR][:_MOST])
+    found = []
+    names, counts = np.unique(datasets, return_counts=True)
+    for name, count in zip(names.tolist(), counts.tolist(), strict=True):
+        rows = np.flatnonzero(datasets == name)
+        ranks = rankdata(quality[rows]) / count
+        wanted = max(1, round(_MOST * count / len(quality)))
+        draws = generator("consensus pairs", name).integers(count, size=(2 * wanted, 2))
+        gap = ranks[draws[:, 0]] - ranks[draws[:, 1]]
+        draws[gap < 0] = draws[gap < 0][:, ::-1]
+        found.append(rows[draws[np.abs(gap) >= _CLEAR][:wanted]])
+    return np.concatenate(found) if found else np.empty((0, 2), dtype=np.int64)
 
 
 def _at_most(pairs: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import torch
 
 from causaliqa.config import Embed, Project
 from causaliqa.datasets.names import REFERENCE
+from causaliqa.degradations.registry import IMPERCEPTIBLE
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
 from causaliqa.io import read_json, read_parquet, read_tensors, write_tensors
 from causaliqa.labelfree import SIGNED
-from causaliqa.labelfree.manifolds import DETERMINISTIC, inductive, transductive
+from causaliqa.labelfree.manifolds import DETERMINISTIC, MOST, inductive, transductive
 from causaliqa.labelfree.order import ANCHORED, consensus_pairs, fit_weights, severity_pairs
 from causaliqa.labelfree.projections import Projection, fit
 from causaliqa.tables import quality, read_scores, score_table, write_scores
@@ -70,8 +72,13 @@ def _anchored(method: str, train: pd.DataFrame, values: np.ndarray, consensus: S
         if not np.isfinite(found).all():
             image = train["image"].iloc[int(np.flatnonzero(~np.isfinite(found))[0])]
             raise DataError(f"projection consensus: no score for image {image!r}; run stage baselines again")
-        pairs = consensus_pairs(found)
+        pairs = consensus_pairs(found, train["dataset"].to_numpy(dtype=str))
     return Projection(method, fit_weights(values, pairs)[:, None], np.array([SIGNED]))
+
+
+def _labelled(rows: pd.DataFrame) -> bool:
+    """Tell the pairs of a labelled set from those of a degraded one, which has copies without visible change."""
+    return bool((rows["partition"] == "test").all() and not (rows["distortion"] == IMPERCEPTIBLE).any())
 
 
 def _manifolds(
@@ -89,12 +96,17 @@ def _manifolds(
     for method in params.inductive:
         for seed in range(params.seeds):
             line = inductive(train, norm.distance(train), values, points=params.points, seed=seed)
-            found.append(scored(rows, line, f"{method}-{seed}"))
+            found.append(scored(rows, line, f"{method}-{seed}", "manifold"))
+    if params.transductive and len(rows) > MOST:
+        dataset = rows["dataset"].iloc[0]
+        sys.stderr.write(f"{dataset}: {len(rows)} pairs are more than {MOST}, no transductive manifold is fitted\n")
+        return found
     for name in params.transductive:
         single = name in DETERMINISTIC
         for seed in range(1 if single else params.seeds):
             line = transductive(name, values, norm.distance(values), scale, seed=seed)
-            found.append(scored(rows, line, name if single else f"{name}-{seed}", "transductive"))
+            title = f"transductive-{name}" if single else f"transductive-{name}-{seed}"
+            found.append(scored(rows, line, title, "manifold"))
     return found
 
 
@@ -143,8 +155,7 @@ def run(
     if params.inductive or params.transductive:
         norm = fit("norm", seen, names)
         for _, rows in table.groupby("dataset", sort=True):
-            # Labelled sets alone: nothing of them is ever trained on.
-            if (rows["partition"] == "test").all():
+            if _labelled(rows):
                 scores += _manifolds(rows, names, seen, norm, params, scored)
     write_scores(out / "scores.parquet", pd.concat(scores, ignore_index=True))
     tensors = {f"model.{name}": value for name, value in read_tensors(model / "model.safetensors").items()}

@@ -50,15 +50,10 @@ def _judged(opinions: pd.DataFrame) -> pd.DataFrame:
 
 
 def single(opinions: pd.DataFrame, test: str = "srcc") -> pd.DataFrame:
-    """Return the value of each seed, for the figure: ``dataset, variant, seed, value``.
-
-    Where there are several scenarios, the variant is named with its own.
-    """
+    """Return the value of each seed, for the figures: ``scenario, dataset, variant, seed, value``."""
     rows = _judged(opinions)
     rows = rows[rows["test"] == test]
-    several = rows["scenario"].nunique() > 1
-    name = rows["model"] if several else rows["variant"]
-    return rows.assign(variant=name)[["dataset", "variant", "seed", "value"]].reset_index(drop=True)
+    return rows[["scenario", "dataset", "variant", "seed", "value"]].reset_index(drop=True)
 
 
 def agreement(opinions: pd.DataFrame) -> pd.DataFrame:

@@ -91,11 +91,12 @@ def beside(table: pd.DataFrame, single: pd.DataFrame, test: str = "srcc") -> pd.
 
 def beside_wide(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """Return :func:`beside` with one column a dataset, as a reader wants it."""
-    names = {"few_label": f"{FEW} labels", "supervised": "all labels", "transductive": "no labels, transductive"}
+    names = {"few_label": f"{FEW} labels", "supervised": "all labels", "published": "as published"}
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for row in table.to_dict("records"):
         title = f"{row['method']} · {row['model']}" if row["model"] else method_title(str(row["method"]))
-        key = (names.get(str(row["setting"]), "no labels"), title)
+        # Of published scores it is not known here what their networks learned from.
+        key = (names.get(str(row["setting"]), "none of these"), title)
         text = f"{row['median']:.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
         cells.setdefault(key, {})[str(row["dataset"])] = text
     datasets = sorted({name for row in cells.values() for name in row})

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from causaliqa.evaluate.comparison import AverageRanks, average_ranks
+from causaliqa.evaluate.judged import ABLATION
 from causaliqa.figures.names import method_title
 from causaliqa.figures.points import interval_text
 from causaliqa.io import read_json, read_parquet
@@ -27,7 +28,7 @@ SUBSETS = {
     "without_contrast": "without change of contrast, as some papers do",
     "published": "images of the published per-image scores only",
 }
-_ORDER = {"label_free": 0, "transductive": 1, "baseline": 2, "published": 3, "pseudo_mos": 4}
+_ORDER = {"label_free": 0, "manifold": 1, "baseline": 2, "published": 3, "pseudo_mos": 4}
 
 
 def load_validations(paths: Sequence[Path | str]) -> list[dict[str, Any]]:
@@ -91,7 +92,7 @@ def _name(method: str, setting: str, model: str, seed: int, several: bool) -> st
     # Published scores of others may be of a metric that is run here too.
     if setting == "published":
         return f"{method} (published)"
-    return label(method, model, seed, several) + (", transductive" if setting == "transductive" else "")
+    return label(method, model, seed, several)
 
 
 def load_comparisons(evaluate: Path | str) -> pd.DataFrame:
@@ -261,7 +262,7 @@ def ranked(opinions: pd.DataFrame) -> AverageRanks | None:
     Only methods that every such dataset has take part; published scores stand for one dataset and do not.
     """
     rows = opinions[_true(opinions["human"]) & (opinions["test"] == "srcc") & (opinions["distortion"] == "")]
-    rows = _strictest(rows[rows["setting"] != "published"])
+    rows = _strictest(rows[~rows["setting"].isin(["published", ABLATION])])
     datasets = rows["dataset"].nunique()
     complete = rows.groupby("label")["dataset"].nunique()
     rows = rows[rows["label"].isin(complete.index[complete == datasets])]
