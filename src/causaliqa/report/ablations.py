@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.stats import t as student
 
 from causaliqa.disentangle.proofs import MASK_COLUMNS, NUMBER_COLUMNS, PROBE_COLUMNS
-from causaliqa.errors import DataError
 from causaliqa.io import read_json
+from causaliqa.report.disentanglement import read_proofs
 from causaliqa.report.prepare import model_of
 
 #: The variant that others are compared with.
@@ -112,8 +112,8 @@ def proofs(folders: Sequence[Path | str]) -> pd.DataFrame:
     rows = []
     for folder in map(Path, folders):
         scenario, variant = model_of(folder).split("/")
-        numbers = _read(folder / "numbers.csv", NUMBER_COLUMNS)
-        mask, probes = _read(folder / "mask.csv", MASK_COLUMNS), _read(folder / "probes.csv", PROBE_COLUMNS)
+        numbers = read_proofs(folder / "numbers.csv", NUMBER_COLUMNS)
+        mask, probes = read_proofs(folder / "mask.csv", MASK_COLUMNS), read_proofs(folder / "probes.csv", PROBE_COLUMNS)
         nearer = {
             name: (part["value"] < part["baseline"]).mean() for name, part in numbers.groupby("intervention", sort=True)
         }
@@ -131,16 +131,6 @@ def proofs(folders: Sequence[Path | str]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=["scenario", "variant", "seed", *PROOFS])
-
-
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); run stage embed again") from None
-    if missing := [name for name in columns if name not in table.columns]:
-        raise DataError(f"{path}: lacks {', '.join(missing)}; run stage embed again")
-    return table
 
 
 def changes(models: Sequence[Path | str]) -> dict[str, str]:

@@ -36,6 +36,23 @@ _MEASURES = {"band": "band distance", "psnr": "PSNR, dB", "ms_ssim": "MS-SSIM"}
 _PICTURES = ("reference", "contrast", "mask", "classes")
 
 
+def read_proofs(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read one CSV of the proofs.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); run stage embed again") from None
+    if missing := [column for column in columns if column not in table.columns]:
+        raise DataError(f"{path}: lacks {', '.join(missing)}; run stage embed again")
+    return table
+
+
 def _read(folders: Sequence[Path], name: str, columns: Sequence[str]) -> pd.DataFrame:
     """Join a CSV of several models behind a column ``model``.
 
@@ -47,13 +64,7 @@ def _read(folders: Sequence[Path], name: str, columns: Sequence[str]) -> pd.Data
     parts = []
     several = len({Path(folder).name for folder in folders}) > 1
     for folder in folders:
-        path = Path(folder) / name
-        try:
-            table = pd.read_csv(path)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); run stage embed again") from None
-        if missing := [column for column in columns if column not in table.columns]:
-            raise DataError(f"{path}: lacks {', '.join(missing)}; run stage embed again")
+        table = read_proofs(Path(folder) / name, columns)
         label = model_of(Path(folder)) + (f" · seed {Path(folder).name}" if several else "")
         parts.append(table[list(columns)].assign(model=label))
     if not parts:
