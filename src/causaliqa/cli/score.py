@@ -96,6 +96,12 @@ class _Scorer:
     def __init__(self, choice: _Choice) -> None:
         self.mask = choice.mask
         self.convert, self.prepare = _learned(choice) if choice.baseline is None else _classical(choice)
+        if "torch" in sys.modules:
+            import torch
+
+            # Threads that wait for each other lose more on a busy machine (fifteenfold, seen) than they gain on an idle
+            # one; `--jobs` is how several cores are used.
+            torch.set_num_threads(1)
         self.known: Path | None = None
         self.size: tuple[int, int] = (0, 0)
 
@@ -213,10 +219,6 @@ def _score_elsewhere(choice: _Choice, pair: Pair) -> Outcome:
         # Ctrl-C reaches every process: the one that hands out the work ends the others.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _own[choice] = _Scorer(choice)
-        if "torch" in sys.modules:
-            import torch
-
-            torch.set_num_threads(1)
     return _own[choice](pair)
 
 
