@@ -125,7 +125,7 @@ def test_rows_of_any_order_give_the_same_shares() -> None:
     assert (one["share"] <= one["high"]).all()
 
 
-class Stub(DisentanglementModel):
+class ByHand(DisentanglementModel):
     """A model with codes made by hand: content is a blurred image, degradation what is left of it."""
 
     def __init__(self, leak: float) -> None:
@@ -143,11 +143,11 @@ class Stub(DisentanglementModel):
         return [fine + self.leak * rgb.mean(dim=(2, 3), keepdim=True)]
 
 
-def stub_identity(leak: float) -> float:
+def identity_by_hand(leak: float) -> float:
     """Share of variance that content explains in the degradation of images whose levels differ by reference."""
     rng = np.random.default_rng(0)
     texture = torch.from_numpy(rng.standard_normal((3, 32, 32))).float()
-    coder = probes.Coder(Stub(leak), 1)
+    coder = probes.Coder(ByHand(leak), 1)
     for level in (0.2, 0.35, 0.5, 0.65):
         x = torch.full((1, 3, 32, 32), level)
         coder.reference(x)
@@ -159,8 +159,8 @@ def stub_identity(leak: float) -> float:
 
 
 def test_a_model_whose_degradation_holds_the_level_of_the_image_is_caught() -> None:
-    assert stub_identity(0.0) < 1e-6
-    assert stub_identity(1.0) > 0.9
+    assert identity_by_hand(0.0) < 1e-6
+    assert identity_by_hand(1.0) > 0.9
 
 
 @pytest.fixture(scope="module")
