@@ -276,8 +276,8 @@ class Project(Section):
     transductive: Annotated[list[Literal["isomap", "tsne"]], AfterValidator(_distinct)] = Field(
         [], description="Manifolds fitted on each labelled set's own pairs, without its labels: rows of their own."
     )
-    seeds: int = Field(5, ge=1, description="Seeds of a manifold that draws at random, a row each.")
-    points: int = Field(1000, ge=50, description="Synthetic pairs that span an inductive manifold.")
+    manifold_seeds: int = Field(5, ge=1, description="Seeds of a manifold that draws at random, a row each.")
+    manifold_points: int = Field(1000, ge=50, description="Synthetic pairs that span an inductive manifold.")
 
 
 class Regress(Section):

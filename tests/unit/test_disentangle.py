@@ -14,10 +14,11 @@ from synthetic import degraded_set
 from causaliqa.config import Base, PretrainChoices
 from causaliqa.disentangle import analysis, interventions, training
 from causaliqa.disentangle.batches import BatchSampler
-from causaliqa.disentangle.features import embed_set, feature_columns, feature_names, pool
+from causaliqa.disentangle.features import embed_set, feature_columns, feature_names, pair_features, pool
 from causaliqa.disentangle.losses import Noise, training_terms
 from causaliqa.disentangle.model import DisentanglementModel, pad, pooled_norm
 from causaliqa.errors import DataError, ModelError
+from causaliqa.labelfree.projections import fit
 
 SMALL = {"width": 4, "scales": 3, "channels": 2, "groups": 2, "crop": 32, "steps": 4, "validate_every": 2}
 FILES = ["model.safetensors", "model.json", "history.csv"]
@@ -332,6 +333,17 @@ def test_pooling_by_hand() -> None:
     assert pool(difference, there, 75.0).tolist() == [[3.0, 3.0, 3.0]]
     assert float(pooled_norm(difference, there)) == pytest.approx(3.0, abs=1e-4)
     assert feature_names(1, 1) == ["d0_mean_0", "d0_rms_0", "d0_high_0"]
+
+
+def test_the_size_that_training_orders_is_the_norm_that_scores() -> None:
+    model = DisentanglementModel(PretrainChoices.model_validate(SMALL)).eval()
+    x, y = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(4)).chunk(2)
+    with torch.no_grad():
+        known = model.degradation(x)
+        trained = pooled_norm(model.difference(x, y), model.importance(known))
+        features = pair_features(model, x, y, 95.0).numpy()
+    norm = fit("norm", np.eye(features.shape[1]), feature_names(3, 2))
+    assert norm.distance(features)[0] == pytest.approx(float(trained), rel=1e-4)
 
 
 def test_embedding_is_complete_deterministic_and_zero_for_identical_pairs(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
 from causaliqa.errors import DataError
+from causaliqa.labelfree.anchors import consensus_pairs, fit_weights, severity_pairs
 from causaliqa.labelfree.manifolds import inductive, transductive
-from causaliqa.labelfree.order import consensus_pairs, fit_weights, severity_pairs
 from causaliqa.labelfree.projections import fit
 
 NAMES = ["d0_rms_0", "d0_rms_1", "d1_rms_0", "d1_mean_0"]

@@ -69,8 +69,8 @@ def test_every_projection_is_written_and_only_linear_ones_are_packed(model: Path
         methods=["norm", "severity", "consensus"],
         inductive=["isomap"],
         transductive=["isomap", "tsne"],
-        seeds=2,
-        points=50,
+        manifold_seeds=2,
+        manifold_points=50,
     )
     count = scores.groupby(["method", "setting", "dataset"]).size().to_dict()
     linear = {
@@ -96,10 +96,10 @@ def test_every_projection_is_written_and_only_linear_ones_are_packed(model: Path
 
 
 def test_what_people_scored_never_enters_a_fit(model: Path) -> None:
-    before = project(model, methods=["severity"], inductive=["isomap"], seeds=1, points=50)
+    before = project(model, methods=["severity"], inductive=["isomap"], manifold_seeds=1, manifold_points=50)
     changed = table("people", 4, "test", 5)
     write_parquet(model.parent / "people.parquet", changed)
-    after = project(model, methods=["severity"], inductive=["isomap"], seeds=1, points=50)
+    after = project(model, methods=["severity"], inductive=["isomap"], manifold_seeds=1, manifold_points=50)
     own = [frame[frame["dataset"] == "own"].reset_index(drop=True) for frame in (before, after)]
     pd.testing.assert_frame_equal(*own)
 

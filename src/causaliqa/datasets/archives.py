@@ -321,7 +321,7 @@ def _zip(guard: _Guard) -> Iterator[tuple[str, IO[bytes]]]:
                     continue
                 try:
                     content = container.open(entry)
-                except NotImplementedError as error:
+                except NotImplementedError as error:  # zipfile's word for a compression that it does not know
                     guard.refuse(f"cannot be unpacked here ({error})")
                 with content, _opened(guard, content.read, min(entry.compress_size, guard.size)) as stream:
                     yield admitted, stream

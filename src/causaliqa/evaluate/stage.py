@@ -35,6 +35,7 @@ from causaliqa.evaluate.rank_average import rank_averages
 from causaliqa.evaluate.summary import ALL as ALL
 from causaliqa.evaluate.summary import COLUMNS, DRAW_COLUMNS, FIT_COLUMNS, NAME, frame, inputs, small_metrics, summary
 from causaliqa.io import atomic_directory, read_json, read_parquet, write_csv, write_json, write_parquet
+from causaliqa.labelfree import PREFIX
 from causaliqa.progress import progress
 from causaliqa.tables import METHOD_COLUMNS, quality, read_scores
 
@@ -522,7 +523,7 @@ def run(
     opinions = tables["opinions"]
     # What shares a metric with the yardstick would agree with it by construction.
     # So is a projection that was fitted on the consensus.
-    related = frozenset({"disentangle-consensus"}) | frozenset(
+    related = frozenset({PREFIX + "consensus"}) | frozenset(
         name for name, metrics_of in params.rank_averages.items() if set(metrics_of) & set(votes["method"])
     )
     table = table[pd.MultiIndex.from_frame(table[["dataset", "image"]]).isin(known)]

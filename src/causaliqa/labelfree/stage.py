@@ -17,14 +17,11 @@ from causaliqa.degradations.registry import IMPERCEPTIBLE
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
 from causaliqa.io import read_json, read_parquet, read_tensors, write_tensors
-from causaliqa.labelfree import SIGNED
+from causaliqa.labelfree import PREFIX, SIGNED
+from causaliqa.labelfree.anchors import ANCHORED, consensus_pairs, fit_weights, severity_pairs
 from causaliqa.labelfree.manifolds import DETERMINISTIC, MOST, inductive, transductive
-from causaliqa.labelfree.order import ANCHORED, consensus_pairs, fit_weights, severity_pairs
 from causaliqa.labelfree.projections import Projection, fit
 from causaliqa.tables import quality, read_scores, score_table, write_scores
-
-#: Prefix of the method names of our model.
-PREFIX = "disentangle-"
 
 
 def read_features(paths: Sequence[Path]) -> pd.DataFrame:
@@ -60,7 +57,7 @@ def training_rows(table: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
 
 
 def _anchored(method: str, train: pd.DataFrame, values: np.ndarray, consensus: Sequence[Path]) -> Projection:
-    """Fit the projection ``severity`` or ``consensus``, see :mod:`causaliqa.labelfree.order`."""
+    """Fit the projection ``severity`` or ``consensus``, see :mod:`causaliqa.labelfree.anchors`."""
     if method == "severity":
         pairs = severity_pairs(train)
     else:
@@ -94,8 +91,8 @@ def _manifolds(
     scale = np.sqrt(np.square(train).mean(axis=0))
     found = []
     for method in params.inductive:
-        for seed in range(params.seeds):
-            line = inductive(train, norm.distance(train), values, points=params.points, seed=seed)
+        for seed in range(params.manifold_seeds):
+            line = inductive(train, norm.distance(train), values, points=params.manifold_points, seed=seed)
             found.append(scored(rows, line, f"{method}-{seed}", "manifold"))
     if params.transductive and len(rows) > MOST:
         dataset = rows["dataset"].iloc[0]
@@ -103,7 +100,7 @@ def _manifolds(
         return found
     for name in params.transductive:
         single = name in DETERMINISTIC
-        for seed in range(1 if single else params.seeds):
+        for seed in range(1 if single else params.manifold_seeds):
             line = transductive(name, values, norm.distance(values), scale, seed=seed)
             title = f"transductive-{name}" if single else f"transductive-{name}-{seed}"
             found.append(scored(rows, line, title, "manifold"))

@@ -12,13 +12,14 @@ from scipy.stats import t as student
 
 from causaliqa.disentangle.proofs import MASK_COLUMNS, NUMBER_COLUMNS, PROBE_COLUMNS
 from causaliqa.io import read_json
+from causaliqa.labelfree import PREFIX
 from causaliqa.report.disentanglement import read_proofs
 from causaliqa.report.prepare import model_of
 
 #: The variant that others are compared with.
 WHOLE = "full"
 #: The label-free score that stands for a model.
-METHOD = "disentangle-norm"
+METHOD = PREFIX + "norm"
 #: Columns of :func:`agreement`: mean and standard deviation over seeds; ``delta`` is the mean difference from
 #: :data:`WHOLE` with the same seed, ``low, high`` its 95 % interval by Student's t over seeds (empty below two).
 COLUMNS = [

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from causaliqa.figures.names import method_title
+from causaliqa.labelfree import PREFIX
 from causaliqa.supervised.labelled import LABELLED_COLUMNS, labelled_summary
 
 _TITLES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC"}
@@ -77,7 +78,7 @@ def beside(table: pd.DataFrame, single: pd.DataFrame, test: str = "srcc") -> pd.
     for (dataset, setting, method, model), part in own.groupby(["dataset", "setting", "method", "model"], sort=True):
         values = part["value"]
         rows.append(
-            {"dataset": dataset, "setting": setting, "method": str(method).removeprefix("disentangle-"),
+            {"dataset": dataset, "setting": setting, "method": str(method).removeprefix(PREFIX),
              "model": model, "labels": 0.0, "median": values.median(), "low": values.quantile(0.1),
              "high": values.quantile(0.9), "n_splits": part["split"].nunique()}
         )  # fmt: skip

@@ -90,9 +90,7 @@ def _name(method: str, setting: str, model: str, seed: int, several: bool) -> st
     if setting == "pseudo_mos":
         return "consensus of MDSI, HaarPSI, VSI"
     # Published scores of others may be of a metric that is run here too.
-    if setting == "published":
-        return f"{method} (published)"
-    return label(method, model, seed, several)
+    return f"{method} (published)" if setting == "published" else label(method, model, seed, several)
 
 
 def load_comparisons(evaluate: Path | str) -> pd.DataFrame:

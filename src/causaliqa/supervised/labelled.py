@@ -24,7 +24,8 @@ from causaliqa.errors import DataError
 from causaliqa.evaluate.correlation import fit_logistic, krcc, srcc
 from causaliqa.evaluate.judged import SMALLEST, SUBSETS
 from causaliqa.io import read_json
-from causaliqa.labelfree.stage import PREFIX, training_rows
+from causaliqa.labelfree import PREFIX
+from causaliqa.labelfree.stage import training_rows
 from causaliqa.progress import progress
 from causaliqa.seeding import derive_seed
 from causaliqa.supervised.anchored import Anchored, Space, fit_space

@@ -18,7 +18,8 @@ from causaliqa.datasets.splits import k_shot
 from causaliqa.disentangle.features import feature_columns
 from causaliqa.errors import DataError
 from causaliqa.io import read_json, write_parquet
-from causaliqa.labelfree.stage import PREFIX, read_features
+from causaliqa.labelfree import PREFIX
+from causaliqa.labelfree.stage import read_features
 from causaliqa.progress import progress
 from causaliqa.seeding import generator
 from causaliqa.supervised.labelled import labelled_tests, read_labelled, synthetic_space

@@ -105,6 +105,7 @@ def _from_npz(path: Path, layout: Layout) -> dict[str, Tensor]:
                 with content:
                     values = _read_array(content, theirs, layout.shapes[ours])
                 tensors[ours] = torch.from_numpy(values)
+    # zipfile says NotImplementedError of a compression that it does not know, and RuntimeError of an encrypted member.
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise _Malformed(f"is not an .npz file ({error})") from None
     return tensors
