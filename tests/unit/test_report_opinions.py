@@ -122,3 +122,37 @@ def test_tables_without_rows_have_nothing_to_show() -> None:
     single = pd.DataFrame(columns=["dataset", "model", "seed", "test", "value"])
     assert len(of_people(single, none)) == 0
     assert ranked(none) is None
+
+
+def test_projections_stand_in_a_table_of_their_own() -> None:
+    from causaliqa.report.opinions import of_test, projections, projections_wide
+
+    rows = [
+        {"dataset": dataset, "subset": subset, "human": human, "distortion": kind, "test": "srcc", "setting": setting,
+         "method": method, "model": "natural/full", "seed": 0, "value": value, "label": method}
+        for dataset, subset, human, kind, setting, method, value in (
+            ("tid", "real_exact", True, "", "label_free", "disentangle-norm", 0.9),
+            ("tid", "all", True, "", "label_free", "disentangle-norm", 0.1),
+            ("tid", "real_exact", True, "", "manifold", "disentangle-isomap-0", 0.8),
+            ("tid", "real_exact", True, "", "manifold", "disentangle-isomap-1", 0.6),
+            ("tid", "real_exact", True, "", "manifold", "disentangle-transductive-isomap", 0.5),
+            ("tid", "real_exact", True, "blur", "manifold", "disentangle-isomap-0", 0.1),
+            ("tid", "real_exact", True, "", "baseline", "vsi", 0.1),
+            ("neutron", "all", False, "", "manifold", "disentangle-isomap-0", 0.1),
+        )
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    found = projections(table).set_index(["projection", "fitted_on"])
+    assert found.loc[("isomap", "synthetic pairs"), ["seeds", "mean", "least", "largest"]].tolist() == [
+        2,
+        0.7,
+        0.6,
+        0.8,
+    ]
+    assert found.loc[("isomap", "the test pairs"), "mean"] == 0.5
+    assert found.loc[("norm", "synthetic pairs"), "mean"] == 0.9
+    assert len(found) == 3
+    shown = projections_wide(found.reset_index())
+    assert shown["tid"].tolist() == ["0.700 (0.600 to 0.800)", "0.500", "0.900"]
+    assert of_test(table, "srcc", human=True, subset="real_exact")["method"].tolist() == ["disentangle-norm", "vsi"]
+    assert projections_wide(projections(table.iloc[:0])).empty

@@ -16,7 +16,6 @@ _COLUMNS = 4
 _COLOURS = {
     "baseline": (PALETTE[7], "s"),
     "label_free": (PALETTE[0], "o"),
-    "manifold": (PALETTE[3], "v"),
     "published": (PALETTE[2], "D"),
     "pseudo_mos": (PALETTE[6], "x"),
 }
@@ -127,4 +126,6 @@ def methods_by_datasets(table: pd.DataFrame, title: str) -> Figure:
         axes.set_xlabel(title)
         plain_grid(axes, "x")
     panels[0].set_yticks(list(height.values()), list(height))
+    # The default margin is a share of the axis: several empty rows where there are sixty methods.
+    panels[0].set_ylim(-0.8, len(labels) - 0.2)
     return figure

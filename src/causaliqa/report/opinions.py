@@ -13,6 +13,7 @@ from causaliqa.evaluate.judged import ABLATION
 from causaliqa.figures.names import method_title
 from causaliqa.figures.points import interval_text
 from causaliqa.io import read_json, read_parquet
+from causaliqa.labelfree import PREFIX
 from causaliqa.report.prepare import label
 
 #: What stands in the place of tables in a run that has nothing to show in them.
@@ -28,7 +29,7 @@ SUBSETS = {
     "without_contrast": "without change of contrast, as some papers do",
     "published": "images of the published per-image scores only",
 }
-_ORDER = {"label_free": 0, "manifold": 1, "baseline": 2, "published": 3, "pseudo_mos": 4}
+_ORDER = {"label_free": 0, "baseline": 1, "published": 2, "pseudo_mos": 3}
 
 
 def load_validations(paths: Sequence[Path | str]) -> list[dict[str, Any]]:
@@ -114,9 +115,16 @@ def load_literature(evaluate: Path | str) -> pd.DataFrame:
 
 
 def of_test(table: pd.DataFrame, test: str, *, human: bool, subset: str = "all") -> pd.DataFrame:
-    """Return one test's rows over whole datasets, label-free methods first, each group by its mean, best first."""
+    """Return one test's rows over whole datasets, label-free methods first, each group by its mean, best first.
+
+    Ablations of the projection are left out: :func:`projections` is their table.
+    """
     rows = table[
-        (table["test"] == test) & (table["human"] == human) & (table["subset"] == subset) & (table["distortion"] == "")
+        (table["test"] == test)
+        & (table["human"] == human)
+        & (table["subset"] == subset)
+        & (table["distortion"] == "")
+        & (table["setting"] != ABLATION)
     ]
     if rows.empty:
         return rows
@@ -139,6 +147,45 @@ def wide(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     return pd.DataFrame(
         [{"method": name, **{head: row.get(head, "–") for head in heads}} for name, row in cells.items()]
     )
+
+
+def projections(table: pd.DataFrame, test: str = "srcc") -> pd.DataFrame:
+    """Return every projection of each model's features on people's scores, the stricter stimuli where there are such.
+
+    Returns
+    -------
+    DataFrame
+        ``model, projection, fitted_on, dataset, seeds, mean, least, largest``: over the seeds of a manifold that draws
+        at random; one value for the others. ``fitted_on``: synthetic pairs, or the test pairs (transductive).
+    """
+    rows = table[
+        table["human"].astype(bool)
+        & (table["test"] == test)
+        & (table["distortion"] == "")
+        & table["setting"].isin(["label_free", ABLATION])
+    ]
+    rows = _strictest(rows)
+    name = rows["method"].str.removeprefix(PREFIX).str.replace(r"-\d+$", "", regex=True)
+    transductive = name.str.startswith("transductive-")
+    rows = rows.assign(
+        projection=name.str.removeprefix("transductive-"),
+        fitted_on=transductive.map({True: "the test pairs", False: "synthetic pairs"}),
+    )
+    keys = ["model", "projection", "fitted_on", "dataset"]
+    found = rows.groupby(keys, sort=True)["value"].agg(seeds="count", mean="mean", least="min", largest="max")
+    return found.reset_index()
+
+
+def projections_wide(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """Return :func:`projections` with one column a dataset: the value, or the mean and the range over seeds."""
+    rows = []
+    for (model, projection, fitted), part in table.groupby(["model", "projection", "fitted_on"], sort=True):
+        row = {"model": model, "projection": projection, "fitted on": fitted}
+        for item in part.to_dict("records"):
+            spread = f" ({item['least']:.{digits}f} to {item['largest']:.{digits}f})" if item["seeds"] > 1 else ""
+            row[str(item["dataset"])] = f"{item['mean']:.{digits}f}{spread}"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def by_distortion(table: pd.DataFrame, dataset: str, digits: int = 3) -> pd.DataFrame:
