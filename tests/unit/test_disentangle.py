@@ -135,21 +135,6 @@ def test_places_where_the_reference_is_loud_count_for_more() -> None:
     assert torch.equal(even[0], torch.ones(1, 1, 16, 16))
 
 
-def test_ordering_shapes_the_mask_and_not_the_content_that_it_reads(toy: Path) -> None:
-    choices = PretrainChoices.model_validate(SMALL)
-    batch = BatchSampler([toy], "train", choices, "train", 0).batch(0)
-    torch.manual_seed(0)
-    model = DisentanglementModel(choices)
-    for head in model.to_mask:
-        torch.nn.init.normal_(head[-1].weight)
-    training_terms(model, batch, None)["severity"].backward()
-    assert all(parameter.grad is None for parameter in model.content_side())
-    assert any(parameter.grad is not None and parameter.grad.any() for parameter in model.to_mask.parameters())
-    sides = [*model.content_side(), *model.degradation_side()]
-    assert {id(parameter) for parameter in sides} == {id(parameter) for parameter in model.parameters()}
-    assert len(sides) == len(list(model.parameters()))
-
-
 def test_types_left_out_are_never_drawn_alone_or_composed(toy: Path) -> None:
     whole = BatchSampler([toy], "train", PretrainChoices.model_validate(SMALL), "train", 0)
     gone = whole.types[0]

@@ -151,15 +151,6 @@ class DisentanglementModel(nn.Module):
             nn.init.zeros_(head[-1].weight)  # type: ignore[index]
             nn.init.zeros_(head[-1].bias)  # type: ignore[index]
 
-    def content_side(self) -> list[nn.Parameter]:
-        """Return what the interventions alone train: content encoder and decoder."""
-        return [*self.content_encoder.parameters(), *self.decoder.parameters()]
-
-    def degradation_side(self) -> list[nn.Parameter]:
-        """Return what ordering trains as well: degradation encoder, unless it is frozen, its heads and the mask's."""
-        parts = (self.degradation_encoder, self.to_degradation, self.to_mask)
-        return [parameter for part in parts for parameter in part.parameters() if parameter.requires_grad]
-
     def content(self, rgb: Tensor) -> list[Tensor]:
         """Return the content: the features E_c of every scale, then the image they came from at half scale."""
         image = at_half_scale(rgb)
@@ -210,8 +201,6 @@ class DisentanglementModel(nn.Module):
                 .expand(x.shape[0], -1, -1, -1)
                 for scale, x in enumerate(content)
             ]
-        # The mask reads content and does not shape it: content is what interventions say it is.
-        content = [x.detach() for x in content]
         if self.choices.mask == "content":
             contrast = _local_contrast(image, self.choices.scales)
             content = [torch.cat(parts, dim=1) for parts in zip(content, contrast, strict=True)]

@@ -27,8 +27,6 @@ from causaliqa.seeding import derive_seed, make_deterministic, torch_generator
 
 #: Batches of the validation set, the same at every validation.
 _VALIDATION_BATCHES = 4
-#: Bound on the gradient's length, for what content and decoding learn and for what degradation learns: the latter's
-#: ordering terms are loud, and one bound for both would leave the interventions next to no step.
 _CLIP = 1.0
 
 
@@ -194,8 +192,7 @@ def pretrain(
             optimiser.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
             ranks.average(trained)
-            for part in (model.content_side(), model.degradation_side()):
-                torch.nn.utils.clip_grad_norm_(part, _CLIP)
+            torch.nn.utils.clip_grad_norm_(trained, _CLIP)
             optimiser.step()
             bar.update()
             bar.set_postfix(loss=f"{total.item():.3f}", refresh=False)
