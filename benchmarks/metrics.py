@@ -3,9 +3,8 @@
     pip install 'causaliqa[oracle]' && pip install --no-deps torchvision pyiqa
     OMP_NUM_THREADS=1 python benchmarks/metrics.py --out benchmarks/results/metrics.csv
 
-One pair of RGB images, 512 x 384, uint8 for ours and scikit-image, float32 tensors made beforehand for piq and
-pyiqa. Each
-function runs in turn, round after round, so that a disturbance hits all alike; the median of the rounds' CPU times
+One pair of RGB images, 512 x 384, uint8 for ours and scikit-image, float32 tensors made beforehand for piq and pyiqa.
+Each function runs in turn, round after round, so that a disturbance hits all alike; the median of the rounds' CPU times
 (of the process, not of the wall) counts. Values stand beside the times: equal names need not be equal variants.
 """
 
@@ -140,6 +139,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    from stored import write
+
     first, second = pair()
     entries: list[Entry] = [
         (name, "causaliqa", lambda function=metric.function: float(function(first, second)))  # type: ignore[misc]
@@ -161,12 +162,7 @@ def main() -> None:
     for row in rows:
         print(f"{row['metric']:18} {row['by']:38} {row['cpu_ms']:9} ms   {row['value']}")
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {options.rounds} rounds, one thread")
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with options.out.open("w", newline="") as handle:
-            writer = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    write(rows, options.out)
 
 
 if __name__ == "__main__":

@@ -140,16 +140,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    from stored import write
+
     rows = [*small(options.metric, options.rounds), *large(options.metric, max(1, options.rounds // 5))]
     for row in rows:
         print("  ".join(str(row[column]).ljust(24) for column in COLUMNS))
     print(f"Python {platform.python_version()}, {options.rounds} rounds, one thread")
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        with options.out.open("w", newline="") as handle:
-            writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    write(rows, options.out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def committed(folder: Path) -> Path | None:
     """Return `folder` with the report tables of the last commit, or None outside a clone."""
-    tables = subprocess.run(["git", "archive", "HEAD", "reports/tables"], cwd=ROOT, capture_output=True, check=False)
+    tracked = ["reports/tables", "docs/evidence"]
+    tables = subprocess.run(["git", "archive", "HEAD", *tracked], cwd=ROOT, capture_output=True, check=False)
     if tables.returncode:
         return None
     with tarfile.open(fileobj=io.BytesIO(tables.stdout)) as archive:
@@ -27,9 +28,16 @@ def test_the_results_are_those_of_the_tracked_tables(tmp_path: Path) -> None:
     # A run of another preset leaves its own tables in the working tree; those of the commit are the README's then.
     text = (ROOT / "README.md").read_text()
     sources = [root for root in (committed(tmp_path), ROOT) if root is not None]
-    assert text in [readme.with_results(text, readme.results_table(root)) for root in sources], (
+    assert text in [readme.readme(text, root) for root in sources], (
         "README.md is stale: python -m causaliqa.report.readme"
     )
+
+
+def test_the_table_of_the_evaluation_page_is_that_of_the_evidence() -> None:
+    text = (ROOT / "docs/evaluation.md").read_text()
+    table = readme.people_long(ROOT)
+    assert table.count("\n") == 1 + len(readme.LONG)
+    assert readme.evaluation(text, ROOT) == text, "docs/evaluation.md is stale: python -m causaliqa.report.readme"
 
 
 def test_every_linked_file_is_there() -> None:
