@@ -11,7 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from causaliqa.disentangle.features import ReferenceFeatures, features_against, reference_features, root
+from causaliqa.disentangle.features import (
+    ReferenceFeatures,
+    feature_names,
+    features_against,
+    reference_features,
+    root,
+)
 from causaliqa.disentangle.model import build_model
 from causaliqa.errors import DataError, ModelError
 from causaliqa.io import read_tensors, sha256_bytes
@@ -32,17 +38,17 @@ class DisentanglementMetric(nn.Module):
     Parameters
     ----------
     about : description stored in the metric file.
-    tensors : weights, prefixed ``model.`` and ``projection.``.
+    tensors : weights, prefixed ``model.``, and of each projection ``projection.<name>`` and ``groups.<name>``.
     projection : one of the file's, ``norm`` for instance; None takes its default.
 
     Notes
     -----
     ``forward(reference, distorted)`` takes RGB images (N,3,H,W), float, in [0, 1] (declared, not guessed: a value
     outside is an error), at least 32 pixels a side, and returns (N,) distances: 0 for identical images, larger is
-    worse. Gray images are passed with their channel repeated. Gradients flow to both images; the reference's mask and
-    the importance of its places are taken as given.
+    worse. Gray images are passed with their channel repeated. Gradients flow to both images; the importance of places
+    and the masking threshold, which the reference's own degradation maps decide, are taken as given.
 
-    Two thirds of the work is about the reference. Where one has many distorted images, do it once:
+    More than two thirds of the work is about the reference. Where one has many distorted images, do it once:
     ``known = metric.prepare(reference)``, then ``metric.against(known, distorted)`` for each.
     """
 
@@ -67,12 +73,17 @@ class DisentanglementMetric(nn.Module):
         weights = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
         self.model = build_model(about["choices"], weights, name)
         self.percentile = float(about["percentile"])
-        self.register_buffer("matrix", matrices[self.projection].to(torch.float32))
         if f"groups.{self.projection}" not in tensors:
             raise ModelError(
                 f"{name}: written by an earlier version; run stage project again (snakemake stage_project)"
             )
-        groups = tensors[f"groups.{self.projection}"]
+        matrix, groups = matrices[self.projection].to(torch.float32), tensors[f"groups.{self.projection}"]
+        features = len(feature_names(self.model.choices.scales, self.model.choices.channels))
+        if matrix.ndim != 2 or len(matrix) != features or not bool(matrix.isfinite().all()):
+            raise ModelError(f"{name}: projection.{self.projection} is no finite matrix of {features} rows")
+        if groups.is_floating_point() or groups.shape != matrix.shape[1:] or not len(groups):
+            raise ModelError(f"{name}: groups.{self.projection} does not fit the columns of its projection")
+        self.register_buffer("matrix", matrix)
         self._signed = bool((groups == SIGNED).all())
         self.register_buffer("members", (groups[:, None] == torch.unique(groups)).to(torch.float32))
         self.requires_grad_(False)

@@ -42,7 +42,9 @@ SCORE_COLUMNS = [
 ]
 #: Columns that together name one method in one configuration.
 METHOD_COLUMNS = ["method", "setting", "labels", "model", "seed", "split", "higher_is_better"]
-SETTINGS = ("baseline", "label_free", "manifold", "few_label", "supervised", "published", "pseudo_mos", "mos")
+#: Setting of ablations of the projection, several seeds each: rows of tables of agreement, competitors of nothing.
+ABLATION = "manifold"
+SETTINGS = ("baseline", "label_free", ABLATION, "few_label", "supervised", "published", "pseudo_mos", "mos")
 
 
 def score_table(

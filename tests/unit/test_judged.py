@@ -10,6 +10,7 @@ from causaliqa.config import Evaluate, PublishedScores
 from causaliqa.errors import ConfigError, DataError
 from causaliqa.evaluate.judged import read_judged
 from causaliqa.evaluate.opinion import compare_opinions, evaluate_opinions, opinion_metrics
+from causaliqa.evaluate.split_spread import split_spread
 
 PARAMS = Evaluate(bootstrap=100)
 
@@ -125,3 +126,16 @@ def test_errors_of_published_scores_name_key_or_file(tmp_path):
         )
     with pytest.raises(DataError, match=r"the polarity of deep is not declared"):
         read_judged([folder], method(folder, "m", 1.0), {"toy": source.model_copy(update={"higher_is_better": {}})})
+
+
+def test_ablations_of_the_projection_have_rows_and_compete_in_nothing(tmp_path):
+    folder = labelled(tmp_path, references=5)
+    both = [method(folder, "m", 1.0), method(folder, "disentangle-isomap-0", 2.0, setting="manifold")]
+    scores = pd.concat([*both, method(folder, "other", 3.0)])
+    table = evaluate_opinions([folder], scores, PARAMS)
+    assert set(table["method"]) == {"m", "disentangle-isomap-0", "other"}
+    assert set(opinion_metrics(table)["opinions"]["toy"]["baselines"]) == {"m", "other"}
+    compared = compare_opinions([folder], scores, PARAMS)
+    assert set(compared["method_a"]) | set(compared["method_b"]) == {"m", "other"}
+    spread, single = split_spread(read_judged([folder], scores))
+    assert set(spread["method"]) == set(single["method"]) == {"m", "other"}

@@ -4,7 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from metric_files import random_metric
 from PIL import Image
+from safetensors import safe_open
 from synthetic import degraded_set, reference
 from typer.testing import CliRunner
 
@@ -14,7 +16,7 @@ from causaliqa.config import Base, Embed, PretrainChoices, Project
 from causaliqa.disentangle.features import embed_set
 from causaliqa.disentangle.training import pretrain
 from causaliqa.errors import DataError, ModelError
-from causaliqa.io import write_tensors
+from causaliqa.io import read_tensors, write_tensors
 from causaliqa.labelfree.stage import run
 from causaliqa.tables import read_scores
 
@@ -119,6 +121,25 @@ def test_bad_metric_files_are_named(tmp_path: Path, metric_file: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(metric_file.read_bytes()[:-9])
     with pytest.raises(DataError, match="truncated or not safetensors"):
         causaliqa.load_metric(tmp_path / "cut.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("projection.norm", torch.ones(3, 2), "projection.norm is no finite matrix of 12 rows"),
+        ("projection.norm", torch.full((12, 4), torch.nan), "projection.norm is no finite matrix of 12 rows"),
+        ("groups.norm", torch.zeros(3, dtype=torch.int64), "groups.norm does not fit the columns"),
+        ("groups.norm", torch.zeros(0, dtype=torch.int64), "groups.norm does not fit the columns"),
+        ("groups.norm", torch.zeros(4), "groups.norm does not fit the columns"),
+    ],
+)
+def test_a_projection_that_fits_nothing_is_refused(tmp_path: Path, part: str, value: torch.Tensor, said: str) -> None:
+    path = random_metric(tmp_path / "metric.safetensors")
+    with safe_open(path, "pt") as handle:
+        about = handle.metadata()
+    write_tensors(path, read_tensors(path) | {part: value}, about)
+    with pytest.raises(ModelError, match=said):
+        causaliqa.load_metric(path)
 
 
 def test_score_pair_list_and_folders(files: Path, metric_file: Path) -> None:

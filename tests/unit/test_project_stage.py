@@ -40,9 +40,9 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     write_json(folder / "model.json", {"scenario": "s", "variant": "full", "seed": 3, "datasets": ["own"]})
     write_tensors(folder / "model.safetensors", {})
-    write_parquet(tmp_path / "own.parquet", table("own", 4, "train", 0))
+    write_parquet(tmp_path / "own.parquet", table("own", 10, "train", 0))
     write_parquet(tmp_path / "people.parquet", table("people", 4, "test", 1))
-    images = table("own", 4, "train", 0)
+    images = table("own", 10, "train", 0)
     images = images[images["distortion"] != "reference"]
     opinion = -images[NAMES].to_numpy().sum(axis=1)
     scores = score_table(images, opinion, method="consensus", setting="pseudo_mos", higher_is_better=True)
@@ -74,9 +74,9 @@ def test_every_projection_is_written_and_only_linear_ones_are_packed(model: Path
     )
     count = scores.groupby(["method", "setting", "dataset"]).size().to_dict()
     linear = {
-        (f"disentangle-{name}", "label_free", dataset): 28
+        (f"disentangle-{name}", "label_free", dataset): count
         for name in ("norm", "severity", "consensus")
-        for dataset in ("own", "people")
+        for dataset, count in (("own", 70), ("people", 28))
     }
     assert count == linear | {
         ("disentangle-isomap-0", "manifold", "people"): 28,
@@ -95,13 +95,44 @@ def test_every_projection_is_written_and_only_linear_ones_are_packed(model: Path
     ]
 
 
-def test_what_people_scored_never_enters_a_fit(model: Path) -> None:
-    before = project(model, methods=["severity"], inductive=["isomap"], manifold_seeds=1, manifold_points=50)
-    changed = table("people", 4, "test", 5)
-    write_parquet(model.parent / "people.parquet", changed)
-    after = project(model, methods=["severity"], inductive=["isomap"], manifold_seeds=1, manifold_points=50)
-    own = [frame[frame["dataset"] == "own"].reset_index(drop=True) for frame in (before, after)]
-    pd.testing.assert_frame_equal(*own)
+def test_an_inductive_score_does_not_depend_on_what_else_is_scored(model: Path) -> None:
+    chosen = {"methods": ["severity"], "inductive": ["isomap"], "transductive": ["isomap"], "manifold_points": 50}
+    before = project(model, **chosen)
+    people, others = table("people", 4, "test", 1), table("people", 4, "test", 5)
+    kept = people["reference"] == "r0"
+    write_parquet(model.parent / "people.parquet", pd.concat([people[kept], others[~kept]]))
+    after = project(model, **chosen)
+    key = ["method", "dataset", "image"]
+    same = [
+        rows[(rows["dataset"] == "own") | rows["image"].str.startswith("r0/")].set_index(key)["score"]
+        for rows in (before, after)
+    ]
+    inductive = [rows[~rows.index.get_level_values("method").str.contains("transductive")] for rows in same]
+    assert {"disentangle-severity", "disentangle-isomap-0"} <= set(inductive[0].index.get_level_values("method"))
+    pd.testing.assert_series_equal(*inductive)
+    with pytest.raises(AssertionError):  # a transductive one does, which is why it stands apart
+        pd.testing.assert_series_equal(*same)
+
+
+def test_one_seed_where_all_train_pairs_span_the_manifold(model: Path) -> None:
+    scores = project(model, methods=["norm"], inductive=["isomap"], manifold_seeds=3, manifold_points=70)
+    assert set(scores["method"]) == {"disentangle-norm", "disentangle-isomap"}
+
+
+def test_a_set_too_small_for_a_line_is_left_out_and_named(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_parquet(model.parent / "people.parquet", table("people", 1, "test", 1))
+    scores = project(model, methods=["norm"], transductive=["isomap", "tsne"])
+    assert set(scores["method"]) == {"disentangle-norm"}
+    assert "people: 7 pairs, no transductive manifold is fitted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["norm", "severity", "consensus"])
+def test_a_collapsed_code_is_named_by_every_projection(model: Path, method: str) -> None:
+    silent = table("own", 10, "train", 0)
+    silent[NAMES] = 0.0
+    write_parquet(model.parent / "own.parquet", silent)
+    with pytest.raises(DataError, match="the model's degradation code has collapsed"):
+        project(model, methods=[method])
 
 
 def test_a_missing_consensus_is_named(model: Path) -> None:

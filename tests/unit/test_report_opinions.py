@@ -16,7 +16,11 @@ from causaliqa.report.opinions import (
     SUBSETS,
     beside_shown,
     beside_table,
+    by_distortion,
     of_people,
+    of_test,
+    projections,
+    projections_wide,
     ranked,
     roc_shown,
     roc_table,
@@ -64,6 +68,7 @@ def test_ranks_take_methods_that_every_dataset_has() -> None:
         opinion("a", "x", 0.1), opinion("a", "y", 0.8),
         opinion("b", "x", 0.7), opinion("b", "y", 0.6), opinion("b", "only", 0.99),
         opinion("b", "others'", 0.98, setting="published"),
+        opinion("a", "isomap", 0.97, setting="manifold"), opinion("b", "isomap", 0.97, setting="manifold"),
         opinion("physics", "y", 0.9, human=False), opinion("physics", "x", 0.1, human=False),
     ]  # fmt: skip
     found = ranked(opinions(rows))
@@ -93,6 +98,8 @@ def test_seeds_are_named_if_there_are_several() -> None:
     single = pd.DataFrame({"dataset": "a", "model": ["m", "m", "m", ""], "seed": [0, 1, 2, 0], "value": 0.5})
     found = of_people(single, opinions([opinion("a", "vsi", 0.8)]))
     assert list(found["model"]) == ["m · seed 0", "m · seed 1", "m · seed 2", ""]
+    pooled = of_people(single, opinions([opinion("a", "vsi", 0.8)]), by_seed=False)
+    assert list(pooled["model"]) == ["m", "m", "m", ""]
 
 
 def test_areas_are_printed_with_their_question() -> None:
@@ -125,8 +132,6 @@ def test_tables_without_rows_have_nothing_to_show() -> None:
 
 
 def test_projections_stand_in_a_table_of_their_own() -> None:
-    from causaliqa.report.opinions import of_test, projections, projections_wide
-
     rows = [
         {"dataset": dataset, "subset": subset, "human": human, "distortion": kind, "test": "srcc", "setting": setting,
          "method": method, "model": "natural/full", "seed": 0, "value": value, "label": method}
@@ -138,10 +143,15 @@ def test_projections_stand_in_a_table_of_their_own() -> None:
             ("tid", "real_exact", True, "", "manifold", "disentangle-transductive-isomap", 0.5),
             ("tid", "real_exact", True, "blur", "manifold", "disentangle-isomap-0", 0.1),
             ("tid", "real_exact", True, "", "baseline", "vsi", 0.1),
+            ("tid", "real_exact", True, "blur", "baseline", "vsi", 0.2),
             ("neutron", "all", False, "", "manifold", "disentangle-isomap-0", 0.1),
         )
     ]  # fmt: skip
     table = pd.DataFrame(rows)
+    assert list(by_distortion(table.assign(n_images=12), "tid").columns) == ["distortion", "n", "vsi"]
+    several = projections(pd.concat([table.assign(seed=seed) for seed in range(3)]))
+    assert set(several["model"]) == {f"natural/full · seed {seed}" for seed in range(3)}
+    assert (several.loc[several["projection"] == "norm", "seeds"] == 1).all()
     found = projections(table).set_index(["projection", "fitted_on"])
     assert found.loc[("isomap", "synthetic pairs"), ["seeds", "mean", "least", "largest"]].tolist() == [
         2,

@@ -11,7 +11,9 @@ from causaliqa.cli.options import OutDirectory, Params
 
 
 def report(
-    notebook: Annotated[str, typer.Argument(help="Name of the notebook: benchmark, cross_domain, datasets or audit.")],
+    notebook: Annotated[
+        str, typer.Argument(help="Name of the notebook: benchmark, cross_domain, datasets, ablations or audit.")
+    ],
     template: Annotated[Path, typer.Option("--template", metavar="IPYNB", help="The notebook without outputs.")],
     out: OutDirectory,
     evaluate: Annotated[

@@ -45,8 +45,8 @@ class ReferenceFeatures:
     ----------
     image : the reference, (N,3,H,W), as it came.
     mask : M, one (N, K, h, w) a scale.
-    importance : weights of the places, one (N, 1, h, w) a scale.
     degradation : the reference's own degradation maps, of the same shapes.
+    importance : weights of the places, one (N, 1, h, w) a scale.
     """
 
     image: Tensor

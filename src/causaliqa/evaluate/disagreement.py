@@ -10,13 +10,14 @@ import pandas as pd
 from causaliqa.errors import ConfigError
 from causaliqa.evaluate.gmad import GMAD_COLUMNS, LARGEST_BIN, gmad_pairs
 from causaliqa.evaluate.paired import method_labels
+from causaliqa.labelfree import NORM
 
 #: Settings that may attack or defend; the others were fitted on opinions.
 _SETTINGS = ("baseline", "label_free", "pseudo_mos")
 #: Share of the defender's ranks that counts as equal.
 WIDTH = 0.05
 #: What the default pair is made of: the label-free projection that the project shows first, and the classical metric.
-_OURS, _CLASSICAL = "disentangle-norm", "mdsi"
+_OURS, _CLASSICAL = NORM, "mdsi"
 
 
 def default_pairs(labels: pd.Series, settings: pd.Series) -> list[list[str]]:

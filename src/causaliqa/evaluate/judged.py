@@ -18,14 +18,12 @@ from causaliqa.errors import ConfigError, DataError
 from causaliqa.evaluate.paired import Paired, method_labels, paired_arrays
 from causaliqa.evaluate.published import image_key, published_scores, read_published
 from causaliqa.io import read_json
-from causaliqa.tables import quality
+from causaliqa.tables import ABLATION, quality
 
 #: Columns that name a method.
 NAME = ["method", "setting", "labels", "model", "seed"]
 #: Settings that are judged by published scores; what was fitted on labels is not.
-JUDGED = ("baseline", "label_free", "manifold", "pseudo_mos", "published")
-#: Ablations, several seeds each: rows of the tables of agreement, and no competitors of anything.
-ABLATION = "manifold"
+JUDGED = ("baseline", "label_free", ABLATION, "pseudo_mos", "published")
 #: Subsets by provenance, for datasets that state it: originals and bit-exact copies, and the others.
 SUBSETS = {"real_exact": ("real", "exact"), "near_resynth": ("near", "resynth")}
 #: Subset of the images that have published scores of others, where these are not all images.
@@ -101,6 +99,10 @@ class Judged:
         """Return the methods that have a score of every image in `chosen`."""
         return [method for method in self.methods if np.isfinite(method.quality[chosen]).all()]
 
+    def competing_on(self, chosen: np.ndarray) -> list[Method]:
+        """Return :meth:`methods_on` without ablations, which are compared with nothing."""
+        return [method for method in self.methods_on(chosen) if method.name["setting"] != ABLATION]
+
     def references_of(self, chosen: np.ndarray) -> tuple[np.ndarray, int]:
         """Return the index of each image's reference, shape (n,), and the number of references."""
         names, cluster = np.unique(self.images["reference"].to_numpy(dtype=str)[chosen], return_inverse=True)
@@ -108,8 +110,7 @@ class Judged:
 
     def paired(self, chosen: np.ndarray) -> Paired:
         """Return the methods that have all of `chosen`, aligned, in the order of their labels; no ablations."""
-        competing = (method for method in self.methods_on(chosen) if method.name["setting"] != ABLATION)
-        methods = sorted(competing, key=lambda method: method.label)
+        methods = sorted(self.competing_on(chosen), key=lambda method: method.label)
         return paired_arrays(
             self.dataset,
             [method.label for method in methods],

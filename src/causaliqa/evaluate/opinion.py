@@ -19,8 +19,9 @@ from causaliqa.config import Evaluate
 from causaliqa.evaluate import intervals
 from causaliqa.evaluate.agreement import Agreement
 from causaliqa.evaluate.comparison import COMPARISON_COLUMNS, compare
-from causaliqa.evaluate.judged import ABLATION, NAME, Group, Judged, read_judged
+from causaliqa.evaluate.judged import NAME, Group, Judged, read_judged
 from causaliqa.progress import progress
+from causaliqa.tables import ABLATION
 
 #: Columns of the table.
 #:

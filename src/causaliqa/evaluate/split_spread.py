@@ -15,7 +15,7 @@ import pandas as pd
 from causaliqa.datasets.raw import SPLITS
 from causaliqa.datasets.splits import Split, read_splits
 from causaliqa.evaluate.correlation import fit_logistic, srcc
-from causaliqa.evaluate.judged import ABLATION, NAME, SMALLEST, Judged
+from causaliqa.evaluate.judged import NAME, SMALLEST, Judged
 from causaliqa.progress import progress
 
 #: Columns of the table of spreads.
@@ -78,9 +78,7 @@ def split_spread(judged: Sequence[Judged]) -> tuple[pd.DataFrame, pd.DataFrame]:
     for item in progress(judged, desc="evaluate splits", unit="dataset"):
         parts = _parts(item, read_splits(item.folder / SPLITS))
         everything = np.arange(len(item.images))
-        for method in item.methods_on(everything):
-            if method.name["setting"] == ABLATION:
-                continue
+        for method in item.competing_on(everything):
             whole = _tests(method.quality, item.opinion)
             single = [
                 {"dataset": item.dataset, **method.name, "split": name, "test": test, "value": value,

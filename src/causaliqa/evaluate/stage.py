@@ -521,8 +521,7 @@ def run(
     table = pd.concat([table, averages], ignore_index=True) if len(averages) else table
     tables = labelled_tables(labelled, joined, params, literature)
     opinions = tables["opinions"]
-    # What shares a metric with the yardstick would agree with it by construction.
-    # So is a projection that was fitted on the consensus.
+    # What shares a metric with the yardstick, or was fitted on it, would agree with it by construction.
     related = frozenset({PREFIX + "consensus"}) | frozenset(
         name for name, metrics_of in params.rank_averages.items() if set(metrics_of) & set(votes["method"])
     )

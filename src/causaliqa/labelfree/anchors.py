@@ -86,12 +86,14 @@ def fit_weights(features: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     Raises
     ------
     DataError
-        If there is no pair.
+        If there is no pair, or no feature ever differs from zero or grows with damage.
     """
     if len(pairs) == 0:
         raise DataError("an anchored projection needs synthetic pairs whose order is known, found none")
     scale = np.sqrt(np.square(features).mean(axis=0))
     heard = scale > 1e-12
+    if not heard.any():
+        raise DataError("no feature differs from zero on any training pair: the model's degradation code has collapsed")
     x = features[:, heard] / scale[heard]
     count = x.shape[1]
     quiet = _QUIET * float(x.mean()) * count

@@ -15,10 +15,11 @@ from causaliqa.seeding import derive_seed, generator
 
 #: Transductive manifolds that nothing random enters.
 DETERMINISTIC = ("isomap",)
-#: Pairs beyond which no transductive manifold is fitted: distances of all to all would fill the memory.
-MOST = 5000
 #: Neighbours that span the graph of Isomap.
 _NEIGHBOURS = 12
+#: Pairs of which a transductive manifold can be fitted: with fewer there is no line to find, and distances of all to
+#: all would fill the memory of more.
+LEAST, MOST = _NEIGHBOURS + 1, 5000
 #: Perplexity of t-SNE, as its authors recommend (van der Maaten and Hinton, JMLR 2008), and pairs per unit of it.
 _PERPLEXITY, _PAIRS = 30.0, 4
 

@@ -19,9 +19,9 @@ from causaliqa.errors import DataError
 from causaliqa.io import read_json, read_parquet, read_tensors, write_tensors
 from causaliqa.labelfree import PREFIX, SIGNED
 from causaliqa.labelfree.anchors import ANCHORED, consensus_pairs, fit_weights, severity_pairs
-from causaliqa.labelfree.manifolds import DETERMINISTIC, MOST, inductive, transductive
+from causaliqa.labelfree.manifolds import DETERMINISTIC, LEAST, MOST, inductive, transductive
 from causaliqa.labelfree.projections import Projection, fit
-from causaliqa.tables import quality, read_scores, score_table, write_scores
+from causaliqa.tables import ABLATION, quality, read_scores, score_table, write_scores
 
 
 def read_features(paths: Sequence[Path]) -> pd.DataFrame:
@@ -86,24 +86,28 @@ def _manifolds(
     params: Project,
     scored: Callable[..., pd.DataFrame],
 ) -> list[pd.DataFrame]:
-    """Score one labelled set by every manifold and seed; a manifold that draws at random has a row for each seed."""
+    """Score one labelled set by every manifold; one that draws at random has scores for each seed."""
     values = rows[list(names)].to_numpy(dtype=np.float64)
     scale = np.sqrt(np.square(train).mean(axis=0))
     found = []
     for method in params.inductive:
-        for seed in range(params.manifold_seeds):
+        # All train pairs span the same manifold whatever the seed.
+        single = len(train) <= params.manifold_points
+        for seed in range(1 if single else params.manifold_seeds):
             line = inductive(train, norm.distance(train), values, points=params.manifold_points, seed=seed)
-            found.append(scored(rows, line, f"{method}-{seed}", "manifold"))
-    if params.transductive and len(rows) > MOST:
+            found.append(scored(rows, line, method if single else f"{method}-{seed}", ABLATION))
+    if params.transductive and not LEAST <= len(rows) <= MOST:
         dataset = rows["dataset"].iloc[0]
-        sys.stderr.write(f"{dataset}: {len(rows)} pairs are more than {MOST}, no transductive manifold is fitted\n")
+        sys.stderr.write(
+            f"{dataset}: {len(rows)} pairs, no transductive manifold is fitted; it takes {LEAST} to {MOST}\n"
+        )
         return found
     for name in params.transductive:
         single = name in DETERMINISTIC
         for seed in range(1 if single else params.manifold_seeds):
             line = transductive(name, values, norm.distance(values), scale, seed=seed)
             title = f"transductive-{name}" if single else f"transductive-{name}-{seed}"
-            found.append(scored(rows, line, title, "manifold"))
+            found.append(scored(rows, line, title, ABLATION))
     return found
 
 

@@ -12,14 +12,13 @@ from scipy.stats import t as student
 
 from causaliqa.disentangle.proofs import MASK_COLUMNS, NUMBER_COLUMNS, PROBE_COLUMNS
 from causaliqa.io import read_json
-from causaliqa.labelfree import PREFIX
+from causaliqa.labelfree import NORM
 from causaliqa.report.disentanglement import read_proofs
+from causaliqa.report.opinions import strictest
 from causaliqa.report.prepare import model_of
 
 #: The variant that others are compared with.
 WHOLE = "full"
-#: The label-free score that stands for a model.
-METHOD = PREFIX + "norm"
 #: Columns of :func:`agreement`: mean and standard deviation over seeds; ``delta`` is the mean difference from
 #: :data:`WHOLE` with the same seed, ``low, high`` its 95 % interval by Student's t over seeds (empty below two).
 COLUMNS = [
@@ -37,15 +36,14 @@ _TESTS = ("srcc", "krcc", "plcc")
 
 
 def _judged(opinions: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of :data:`METHOD` over whole datasets, with ``scenario`` and ``variant``."""
+    """Return the rows of :data:`causaliqa.labelfree.NORM` over whole datasets, with ``scenario`` and ``variant``."""
     rows = opinions[
         opinions["human"].astype(bool)
-        & (opinions["method"] == METHOD)
+        & (opinions["method"] == NORM)
         & (opinions["distortion"] == "")
         & opinions["test"].isin(_TESTS)
     ]
-    apart = rows.loc[rows["subset"] == "real_exact", "dataset"].unique()
-    rows = rows[rows["subset"] == np.where(rows["dataset"].isin(apart), "real_exact", "all")]
+    rows = strictest(rows)
     names = rows["model"].str.split("/", n=1, expand=True) if len(rows) else pd.DataFrame(columns=[0, 1])
     return rows.assign(scenario=names[0], variant=names[1])
 

@@ -56,12 +56,13 @@ FEW = "20"
 
 
 def beside(table: pd.DataFrame, single: pd.DataFrame, test: str = "srcc") -> pd.DataFrame:
-    """Return every method in its setting on the same test images: medians over the splits of each dataset.
+    """Return every method in its setting on the same test images: medians over splits, and over draws and seeds.
 
     Parameters
     ----------
     table : from :func:`summary`; few labels are represented by :data:`FEW`. All heads stand, none is chosen.
-    single : value of each method on the test part of each split, over all images (``split_values`` of stage evaluate).
+    single : value of each method on the test part of each split, over all images (``split_values`` of stage evaluate),
+        models without their seeds.
 
     Returns
     -------

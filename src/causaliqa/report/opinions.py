@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from causaliqa.evaluate.comparison import AverageRanks, average_ranks
-from causaliqa.evaluate.judged import ABLATION
 from causaliqa.figures.names import method_title
 from causaliqa.figures.points import interval_text
 from causaliqa.io import read_json, read_parquet
 from causaliqa.labelfree import PREFIX
 from causaliqa.report.prepare import label
+from causaliqa.tables import ABLATION
 
 #: What stands in the place of tables in a run that has nothing to show in them.
 NO_SCORES = (
@@ -156,15 +156,13 @@ def projections(table: pd.DataFrame, test: str = "srcc") -> pd.DataFrame:
     -------
     DataFrame
         ``model, projection, fitted_on, dataset, seeds, mean, least, largest``: over the seeds of a manifold that draws
-        at random; one value for the others. ``fitted_on``: synthetic pairs, or the test pairs (transductive).
+        at random; one value for the others. ``fitted_on``: synthetic pairs, or the test pairs (transductive). Models
+        trained with several seeds are rows of their own.
     """
     rows = table[
-        table["human"].astype(bool)
-        & (table["test"] == test)
-        & (table["distortion"] == "")
-        & table["setting"].isin(["label_free", ABLATION])
+        (table["test"] == test) & (table["distortion"] == "") & table["setting"].isin(["label_free", ABLATION])
     ]
-    rows = _strictest(rows)
+    rows = strictest(_people(rows))
     name = rows["method"].str.removeprefix(PREFIX).str.replace(r"-\d+$", "", regex=True)
     transductive = name.str.startswith("transductive-")
     rows = rows.assign(
@@ -190,7 +188,12 @@ def projections_wide(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
 
 def by_distortion(table: pd.DataFrame, dataset: str, digits: int = 3) -> pd.DataFrame:
     """Return distortions x methods: SRCC on one dataset."""
-    rows = table[(table["dataset"] == dataset) & (table["distortion"] != "") & (table["test"] == "srcc")]
+    rows = table[
+        (table["dataset"] == dataset)
+        & (table["distortion"] != "")
+        & (table["test"] == "srcc")
+        & (table["setting"] != ABLATION)
+    ]
     if rows.empty:
         return pd.DataFrame({"distortion": []})
     grid = rows.pivot_table(index=["distortion", "n_images"], columns="label", values="value", aggfunc="first")
@@ -217,7 +220,7 @@ def _true(flags: pd.Series) -> pd.Series:
     return flags.astype(bool)
 
 
-def _strictest(table: pd.DataFrame) -> pd.DataFrame:
+def strictest(table: pd.DataFrame) -> pd.DataFrame:
     """Keep of each dataset the rows on original and exact stimuli where it has such, else those on all."""
     apart = table.loc[table["subset"] == "real_exact", "dataset"].unique()
     wanted = table["dataset"].isin(apart).map({True: "real_exact", False: "all"})
@@ -237,7 +240,7 @@ def _people(table: pd.DataFrame) -> pd.DataFrame:
 
 def beside_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the figure of published values: SRCC, one subset a dataset, the first source of each value."""
-    rows = _strictest(table[table["test"] == "srcc"])
+    rows = strictest(table[table["test"] == "srcc"])
     return rows.drop_duplicates(["dataset", "method"])
 
 
@@ -271,15 +274,21 @@ def spread_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     return pd.concat([rows[["dataset"]], pd.Series(names, rows.index, name="method"), numbers, counts], axis=1)
 
 
-def of_people(table: pd.DataFrame, opinions: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table of single splits on datasets with people's scores."""
+def of_people(table: pd.DataFrame, opinions: pd.DataFrame, *, by_seed: bool = True) -> pd.DataFrame:
+    """Return the rows of a table of single splits on datasets with people's scores.
+
+    Parameters
+    ----------
+    by_seed : name models by their seed if there are several.
+    """
     human = set(opinions.loc[_true(opinions["human"]), "dataset"])
-    return _people(table.assign(human=table["dataset"].isin(human)))
+    rows = table.assign(human=table["dataset"].isin(human))
+    return _people(rows) if by_seed else rows[rows["human"]]
 
 
 def roc_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return Krasula's analysis of people's scores, one subset a dataset."""
-    return _strictest(table[_true(table["human"])])
+    return strictest(table[_true(table["human"])])
 
 
 def roc_table(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
@@ -307,7 +316,7 @@ def ranked(opinions: pd.DataFrame) -> AverageRanks | None:
     Only methods that every such dataset has take part; published scores stand for one dataset and do not.
     """
     rows = opinions[_true(opinions["human"]) & (opinions["test"] == "srcc") & (opinions["distortion"] == "")]
-    rows = _strictest(rows[~rows["setting"].isin(["published", ABLATION])])
+    rows = strictest(rows[~rows["setting"].isin(["published", ABLATION])])
     datasets = rows["dataset"].nunique()
     complete = rows.groupby("label")["dataset"].nunique()
     rows = rows[rows["label"].isin(complete.index[complete == datasets])]

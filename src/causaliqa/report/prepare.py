@@ -16,6 +16,7 @@ from causaliqa.evaluate.correlation import LogisticFit
 from causaliqa.evaluate.stage import ALL
 from causaliqa.figures.points import TESTS, interval_text
 from causaliqa.io import read_json, read_parquet, read_tensors
+from causaliqa.labelfree import NORM, PREFIX
 from causaliqa.tables import quality, read_scores
 
 _TITLES = {name: metric.title for name, metric in (METRICS | LIT | DEEP).items()} | {
@@ -159,12 +160,13 @@ def widest_model(results: Results, models: Sequence[Path]) -> str:
 
 
 def label_free_method(results: Results, model: str) -> str:
-    """Return the default label-free projection of a model: the norm, else the first there is."""
+    """Return the default label-free projection of a model: the norm, else the first that no consensus was fitted on."""
     rows = results.opinion_free
     names = sorted(rows.loc[(rows["model"] == model) & (rows["setting"] == "label_free"), "method"].unique())
+    names = [name for name in names if name != f"{PREFIX}consensus"] or names
     if not names:
         raise DataError(f"model {model!r} has no label-free scores; run stage project first (snakemake stage_project)")
-    return "disentangle-norm" if "disentangle-norm" in names else str(names[0])
+    return NORM if NORM in names else str(names[0])
 
 
 def scatter(
@@ -424,9 +426,7 @@ def dataset_table(results: Results) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def transfer(
-    results: Results, trained: dict[str, list[str]], tests: Sequence[str], method: str = "disentangle-norm"
-) -> pd.DataFrame:
+def transfer(results: Results, trained: dict[str, list[str]], tests: Sequence[str], method: str = NORM) -> pd.DataFrame:
     """Values of each model's label-free score and of the baselines, dataset by dataset.
 
     Returns
