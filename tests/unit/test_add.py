@@ -9,7 +9,7 @@ import pytest
 import yaml
 from toy_datasets import blind_folder, fetched, picture, png, scored_folder, write_registry, write_table
 
-from causaliqa.config import Fetch
+from causaliqa.config import Fetch, merge, parse_params, read_yaml
 from causaliqa.datasets.add import add_local
 from causaliqa.datasets.fetch import fetch_dataset
 from causaliqa.datasets.registry import LocalDataset, find_dataset, load_registry
@@ -83,7 +83,11 @@ def test_a_blind_set_and_a_pool(registry: Path, tmp_path: Path) -> None:
     (pool / "a.png").write_bytes(png(picture(0)))
     said = add(registry, "pool", pool, table=None, higher_is_better=None)
     assert "1 references, 0 images with a score" in said
-    assert "fetch={datasets: [pool]}" in said
+    preset = yaml.safe_load("\n".join(line for line in said.splitlines() if line.startswith("  ")))
+    params = parse_params(merge(read_yaml(Path(__file__).resolve().parents[2] / "params.yaml"), preset), "pool.yaml")
+    assert params.fetch.datasets == ["pool"]
+    assert params.pretrain.scenarios == {"pool": ["pool"]}
+    assert "--metric results/project/pool/full/0/metric.safetensors" in said
     found = find_dataset("pool", registry)
     assert (found.kind, found.licence) == ("pristine", "own")
     assert list(load_registry(registry)) == ["other", "phones", "pool"]

@@ -20,6 +20,7 @@ import causaliqa
 from causaliqa.cli import main
 from causaliqa.cli import score as verb
 from causaliqa.errors import DataError
+from causaliqa.images import ImageRules
 
 PAIRS = 100
 
@@ -98,7 +99,7 @@ def test_what_was_scored_survives_an_interruption(
             flushed.append(capsys.readouterr().out)
             raise KeyboardInterrupt
         seen.append(pair)
-        return 0.5, None
+        return 0.5, None, None
 
     seen: list[verb.Pair] = []
     monkeypatch.setattr(verb._Scorer, "__call__", three_then_stop)
@@ -123,7 +124,7 @@ def test_a_damaged_reference_is_named_once(tmp_path: Path, files: Path, capsys: 
 
 
 def test_a_reference_is_prepared_once(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scorer = verb._Scorer(verb._Choice(str(files / "metric.safetensors"), None, None, None, None))
+    scorer = verb._Scorer(verb._Choice(str(files / "metric.safetensors"), None, None, None, None, ImageRules()))
     prepared: list[int] = []
     inner = scorer.prepare
 
@@ -200,3 +201,50 @@ def test_the_percentile_is_the_same_with_and_without_gradients(percentile: float
         alike = [torch.ones_like(item[:, :1]) for item in maps]
         found = pool([item.clone().requires_grad_() for item in maps], alike, percentile)
         assert torch.equal(pool(maps, alike, percentile), found.detach())
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_sixteen_bits_that_use_twelve_are_noted_once(
+    tmp_path: Path, files: Path, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    twelve = np.random.default_rng(0).integers(0, 4096, (48, 48), dtype=np.uint16)
+    for name in ("a", "b"):
+        for part, image in (("references", twelve), ("distorted", twelve // 2)):
+            (tmp_path / part).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / part / f"{name}.png")
+    metric = ["--metric", str(files / "metric.safetensors"), "--jobs", jobs]
+    folders = [str(tmp_path / "references"), str(tmp_path / "distorted")]
+    with pytest.raises(SystemExit):
+        main(["score", *folders, *metric])
+    heard = capsys.readouterr()
+    assert len(heard.out.splitlines()) == 3
+    notes = [line for line in heard.err.splitlines() if line.startswith("note:")]
+    assert len(notes) == 1
+    assert "a.png: 16-bit values up to 4093 only" in notes[0]
+    assert "--data-range 4095 where the values have 12 bits" in notes[0]
+    for more in (["--data-range", "4095"], ["--image-rules", '{"data_range": 4095}']):
+        with pytest.raises(SystemExit):
+            main(["score", *folders, *metric, *more])
+        said = capsys.readouterr()
+        assert "note:" not in said.err
+        assert said.out != heard.out
+
+
+def test_rules_for_what_a_file_leaves_open(tmp_path: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clear = np.full((48, 48, 4), 90, dtype=np.uint8)
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    pair = ["score", str(tmp_path / "clear.png"), str(tmp_path / "clear.png")]
+    metric = ["--metric", str(files / "metric.safetensors")]
+    with pytest.raises(SystemExit) as stop:
+        main([*pair, *metric])
+    heard = capsys.readouterr()
+    assert stop.value.code == 1
+    assert heard.out == ""
+    assert "declare image_rules.alpha" in heard.err
+    with pytest.raises(SystemExit) as stop:
+        main([*pair, *metric, "--image-rules", '{"alpha": "white"}'])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out.endswith(",0\n")
+    with pytest.raises(SystemExit):
+        main([*pair, *metric, "--image-rules", '{"alfa": "white"}'])
+    assert "--image-rules: alfa: Extra inputs are not permitted" in capsys.readouterr().err

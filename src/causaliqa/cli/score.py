@@ -21,12 +21,12 @@ from causaliqa.datasets.names import IMAGE_SUFFIXES
 if TYPE_CHECKING:
     import numpy as np
 
-    from causaliqa.images import SourceImage
+    from causaliqa.images import ImageRules, SourceImage
 
 #: (reference, distorted image).
 Pair = tuple[Path, Path]
-#: A score, or why there is none.
-Outcome = tuple[float | None, str | None]
+#: A score, or why there is none, and what is to be said of the reference.
+Outcome = tuple[float | None, str | None, str | None]
 #: Takes a reference's pixels; returns what judges distorted pixels against them.
 Prepare = Callable[["np.ndarray"], Callable[["np.ndarray"], float]]
 
@@ -40,6 +40,7 @@ class _Choice:
     data_range: float | None
     baseline: str | None
     mask: Path | None
+    rules: ImageRules
 
 
 def _pairs(reference: Path, distorted: list[Path]) -> Iterator[tuple[Path, Path]]:
@@ -94,7 +95,7 @@ class _Scorer:
     """Scores pairs one by one; what depends on the reference alone is kept until another reference comes."""
 
     def __init__(self, choice: _Choice) -> None:
-        self.mask = choice.mask
+        self.choice, self.mask = choice, choice.mask
         self.convert, self.prepare = _learned(choice) if choice.baseline is None else _classical(choice)
         if "torch" in sys.modules:
             import torch
@@ -104,14 +105,15 @@ class _Scorer:
             torch.set_num_threads(1)
         self.known: Path | None = None
         self.size: tuple[int, int] = (0, 0)
+        self.note: str | None = None
 
     def __call__(self, pair: Pair) -> Outcome:
         from causaliqa.errors import DataError
 
         try:
-            return self._score(*pair), None
+            return self._score(*pair), None, self.note
         except DataError as error:
-            return None, str(error)
+            return None, str(error), None
 
     def _score(self, reference: Path, image: Path) -> float:
         from causaliqa.errors import DataError
@@ -133,7 +135,7 @@ class _Scorer:
     def _meet(self, reference: Path) -> None:
         from causaliqa.errors import DataError
 
-        self.known = None
+        self.known = self.note = None
         pixels = self._load(reference)
         self.size = (pixels.shape[1], pixels.shape[0])
         try:
@@ -147,9 +149,24 @@ class _Scorer:
         from causaliqa.images import read_image
 
         try:
-            return self.convert(read_image(path))
+            source = read_image(path, self.choice.rules)
+            if self.known is None and self.choice.data_range is None:
+                self.note = _narrow(path, source)
+            return self.convert(source)
         except DataError as error:
             raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+
+def _narrow(path: Path, source: SourceImage) -> str | None:
+    """Return what to say of a reference whose values leave more than two of its file's bits unused."""
+    top = int(source.values.max(initial=0))
+    if source.bit_depth != 16 or source.data_range is not None or not 0 < top < 2**14:
+        return None
+    likely = 2 ** max(8, top.bit_length()) - 1
+    return (
+        f"{path}: 16-bit values up to {top} only, scored as parts of 65535; if white is less, say so: it is "
+        f"--data-range {likely} where the values have {likely.bit_length()} bits"
+    )
 
 
 def _learned(choice: _Choice) -> tuple[Callable[[SourceImage], np.ndarray], Prepare]:
@@ -229,8 +246,10 @@ class _Printer:
         self.as_json, self.labels = as_json, labels
         self.writer = csv.writer(sys.stdout, lineterminator="\n")
         self.rows = 0
-        if not as_json:
-            self.writer.writerow(["reference", "image", "score", *labels])
+
+    def head(self) -> None:
+        if not self.as_json:
+            self.writer.writerow(["reference", "image", "score", *self.labels])
 
     def row(self, pair: Pair, score: float | None, error: str | None) -> None:
         if self.as_json:
@@ -240,6 +259,8 @@ class _Printer:
             sys.stdout.write(",\n" if self.rows else "[\n")
             sys.stdout.write(textwrap.indent(json.dumps(row, indent=2), "  "))
         else:
+            if not self.rows:
+                self.head()
             self.writer.writerow([*pair, "" if score is None else f"{score:.6g}", *self.labels.values()])
         self.rows += 1
         sys.stdout.flush()
@@ -261,6 +282,20 @@ def _mask(path: Path) -> np.ndarray:
     # Of a mask stored as RGB, pixels count that are not black.
     grays: np.ndarray = values if values.ndim == 2 else values.max(axis=2)
     return grays > 0
+
+
+def _rules(text: str) -> ImageRules:
+    from pydantic import ValidationError
+
+    from causaliqa.errors import ConfigError
+    from causaliqa.images import ImageRules
+
+    try:
+        return ImageRules.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"--image-rules: {where + ': ' if where else ''}{first['msg']}") from None
 
 
 def score(
@@ -298,6 +333,14 @@ def score(
             "SSIM and GMSD."
         ),
     ] = None,
+    image_rules: Annotated[
+        str,
+        typer.Option(
+            metavar="JSON",
+            help="How to read what a file leaves open: '{\"window\": [-1000, 400]}' of a DICOM file, "
+            '\'{"alpha": "white"}\'; keys as image_rules of a dataset (docs/datasets.md).',
+        ),
+    ] = "{}",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead of lines.")] = False,
     jobs: Jobs = 1,
 ) -> None:
@@ -312,7 +355,8 @@ def score(
     causaliqa score pairs.csv > scores.csv                 a list with the columns reference,image
     causaliqa score reference.png distorted.png --baseline gmsd --mask region.png
 
-    A 12-bit image in a 16-bit file needs --data-range 4095: the range is never guessed.
+    A 12-bit image in a 16-bit file needs --data-range 4095: the range is never guessed, 16-bit values count as parts
+    of 65535 otherwise. A note on standard error names a reference that uses little of them.
 
     Each score is printed as soon as it is there. A pair that cannot be scored gets a row without a score and a line on
     standard error that names the file; the other pairs are scored, and the exit status is 1.
@@ -321,12 +365,13 @@ def score(
     from causaliqa.parallel import ordered_map
     from causaliqa.progress import progress
 
+    rules = _rules(image_rules)
     labels: dict[str, str] = {}
     if baseline is None and mask is not None:
         raise ConfigError("--mask needs a --baseline that takes one; the learned metric judges the whole image")
     if baseline is not None and (metric is not None or projection is not None):
         raise ConfigError("--baseline replaces the learned metric; leave out --metric and --projection")
-    choice = _Choice(metric, projection, data_range, baseline, mask)
+    choice = _Choice(metric, projection, data_range, baseline, mask, rules)
     # Made here for any number of jobs: a metric or a mask that cannot be used is said before the first pair.
     scorer = _Scorer(choice)
     if baseline is not None:
@@ -343,6 +388,7 @@ def score(
     outcomes = ordered_map(work, pairs, jobs, chunk=1)
     failed = 0
     said: set[str] = set()
+    noted = False
     printer = _Printer(as_json, labels)
     with (
         contextlib.closing(outcomes),
@@ -352,10 +398,13 @@ def score(
         terminal = sys.stderr.isatty()
         aside, line_end = (bar.external_write_mode, "") if terminal else (contextlib.nullcontext, "\n")
         try:
-            for pair, (value, error) in zip(pairs, outcomes, strict=True):
+            for pair, (value, error, note) in zip(pairs, outcomes, strict=True):
                 if error is not None and len(pairs) == 1:
                     raise DataError(error)
                 with aside():
+                    if note is not None and not noted:  # what the first reference says holds for a folder of them
+                        sys.stderr.write(f"{line_end}note: {note}\n")
+                        noted = True
                     printer.row(pair, value, error)
                     if error is not None:
                         failed += 1
@@ -365,5 +414,7 @@ def score(
                 bar.update()
         finally:
             printer.end()
+    if not pairs:
+        printer.head()
     if failed:
         raise DataError(f"{failed} of {len(pairs)} pairs could not be scored, see above; the others were")

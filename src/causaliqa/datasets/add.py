@@ -78,13 +78,22 @@ def add_local(
         text = ""  # an empty mapping is written {}, which nothing can be appended to
     block = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=116)
     write_text(registry, (text.rstrip("\n") + "\n" if text else "") + block)
-    key = {"pristine": "datasets", "full_reference": "labelled", "blind": "blind"}[dataset.kind]
+    key = "labelled" if dataset.kind == "full_reference" else "blind"
     lines = [f"{name}: added to {registry}: {references} references, {scored} images with a score"]
     if missing:
         lines.append(f"note: {missing} listed images are not in {folder}; fetch will stop on them (fetch.on_missing)")
-    lines.append(
-        f"bring it in and judge every method on it:  snakemake --cores all --config 'fetch={{{key}: [{name}]}}'"
-    )
+    if dataset.kind == "pristine":
+        lines += [
+            f"train a metric on it: write {name}.yaml",
+            f"  fetch: {{datasets: [{name}]}}",
+            f"  pretrain: {{scenarios: {{all_domains: null, natural: null, {name}: [{name}]}}}}",
+            f"then run:  snakemake --cores all --configfile {name}.yaml",
+            f"and score: causaliqa score REFERENCE IMAGE --metric results/project/{name}/full/0/metric.safetensors",
+        ]
+    else:
+        lines.append(
+            f"bring it in and judge every method on it:  snakemake --cores all --config 'fetch={{{key}: [{name}]}}'"
+        )
     return "\n".join(lines)
 
 
