@@ -21,6 +21,7 @@ def benchmark(name: str) -> ModuleType:
     [
         ("metrics", "<!-- table -->", "<!-- end of table -->", 15),
         ("score", "<!-- score -->", "<!-- end of score -->", 12),
+        ("training", "<!-- training -->", "<!-- end of training -->", 8),
     ],
 )
 def test_the_page_shows_the_stored_measurement(name: str, begin: str, end: str, rows: int) -> None:
