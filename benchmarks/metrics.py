@@ -16,7 +16,6 @@ import csv
 import importlib
 import importlib.util
 import os
-import platform
 import statistics
 import sys
 import time
@@ -139,7 +138,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    from stored import write
+    from stored import show, write
 
     first, second = pair()
     entries: list[Entry] = [
@@ -159,9 +158,7 @@ def main() -> None:
         for (name, who, _), spent, value in zip(entries, times, values, strict=True)
     ]
     rows.sort(key=lambda row: (list(METRICS).index(str(row["metric"])), row["by"] != "causaliqa", str(row["by"])))
-    for row in rows:
-        print(f"{row['metric']:18} {row['by']:38} {row['cpu_ms']:9} ms   {row['value']}")
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {options.rounds} rounds, one thread")
+    show(rows, options.rounds)
     write(rows, options.out)
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -140,12 +139,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    from stored import write
+    from stored import show, write
 
     rows = [*small(options.metric, options.rounds), *large(options.metric, max(1, options.rounds // 5))]
-    for row in rows:
-        print("  ".join(str(row[column]).ljust(24) for column in COLUMNS))
-    print(f"Python {platform.python_version()}, {options.rounds} rounds, one thread")
+    show(rows, options.rounds)
     write(rows, options.out)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -25,7 +24,6 @@ from typing import Any
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-COLUMNS = ("what", "of", "cpu_ms", "start_s")
 STEP, PAIR = "training step", "pair of 512 × 384"
 
 
@@ -140,7 +138,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     import torch
-    from stored import write
+    from stored import show, write
 
     torch.set_num_threads(1)
     rows = training(options.folder, options.rounds)
@@ -148,9 +146,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as cache:  # what an earlier run compiled would be found
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
             rows += scoring(options.rounds)
-    for row in rows:
-        print("  ".join(str(row[column]).ljust(36) for column in COLUMNS))
-    print(f"Python {platform.python_version()}, torch {torch.__version__}, {options.rounds} rounds, one thread")
+    show(rows, options.rounds)
     write(rows, options.out)
 
 

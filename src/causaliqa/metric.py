@@ -79,10 +79,11 @@ class DisentanglementMetric(nn.Module):
             )
         matrix, groups = matrices[self.projection].to(torch.float32), tensors[f"groups.{self.projection}"]
         features = len(feature_names(self.model.choices.scales, self.model.choices.channels))
+        remedy = "run stage project again, or take another copy of the file"
         if matrix.ndim != 2 or len(matrix) != features or not bool(matrix.isfinite().all()):
-            raise ModelError(f"{name}: projection.{self.projection} is no finite matrix of {features} rows")
+            raise ModelError(f"{name}: projection.{self.projection} is no finite matrix of {features} rows; {remedy}")
         if groups.is_floating_point() or groups.shape != matrix.shape[1:] or not len(groups):
-            raise ModelError(f"{name}: groups.{self.projection} does not fit the columns of its projection")
+            raise ModelError(f"{name}: groups.{self.projection} does not fit the columns of its projection; {remedy}")
         self.register_buffer("matrix", matrix)
         self._signed = bool((groups == SIGNED).all())
         self.register_buffer("members", (groups[:, None] == torch.unique(groups)).to(torch.float32))

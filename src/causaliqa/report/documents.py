@@ -1,6 +1,6 @@
 """The tables of results in README.md and docs/evaluation.md, made from tracked tables.
 
-``python -m causaliqa.report.readme`` rewrites them; a test compares them with their sources.
+``python -m causaliqa.report.documents`` rewrites them; a test compares them with their sources.
 """
 
 from __future__ import annotations
@@ -45,6 +45,12 @@ _WHOLE = {"agudelo_pansharp_partial": "pan-sharpening", "tiqa_mri": "MRI"}
 _SHOWN = {TABLE: ("l_test", "d_test", "p_test"), AGREEMENT: ("srcc",)}
 
 
+def _markdown(head: list[str], rows: dict[str, list[str]]) -> str:
+    lines = [["method", *head], ["---"] * (1 + len(head))]
+    lines += [[_TITLES.get(name, name), *cells] for name, cells in rows.items()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def results_table(root: Path = Path()) -> str:
     """Return the Markdown table: classical, label-free and supervised methods by tests, with intervals.
 
@@ -65,12 +71,8 @@ def results_table(root: Path = Path()) -> str:
                 text = interval_text(row["value"], row["low"], row["high"], 3)
                 cells.setdefault(name, {})[str(row["test"])] = text
     order = [test for tests in _SHOWN.values() for test in tests]
-    head = ["method", *(TESTS[test][0] for test in order)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += [
-        "| " + " | ".join([name, *(found.get(test, "–") for test in order)]) + " |" for name, found in cells.items()
-    ]
-    return "\n".join(lines)
+    rows = {name: [found.get(test, "–") for test in order] for name, found in cells.items()}
+    return _markdown([TESTS[test][0] for test in order], rows)
 
 
 def _people(root: Path, name: str) -> pd.DataFrame:
@@ -88,12 +90,6 @@ def _heading(table: pd.DataFrame, columns: dict[str, str]) -> list[str]:
 def _by_mean(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
     mean = table.loc[(list(names), list(_STRICT)), "value"].groupby(level="label").mean()
     return [str(name) for name in mean.sort_values(ascending=False).index]
-
-
-def _markdown(head: list[str], rows: dict[str, list[str]]) -> str:
-    lines = [["method", *head], ["---"] * (1 + len(head))]
-    lines += [[_TITLES.get(name, name), *cells] for name, cells in rows.items()]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def people_short(root: Path = Path()) -> str:

@@ -4,7 +4,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from causaliqa.report import readme
+from causaliqa.report import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,16 +28,16 @@ def test_the_results_are_those_of_the_tracked_tables(tmp_path: Path) -> None:
     # A run of another preset leaves its own tables in the working tree; those of the commit are the README's then.
     text = (ROOT / "README.md").read_text()
     sources = [root for root in (committed(tmp_path), ROOT) if root is not None]
-    assert text in [readme.readme(text, root) for root in sources], (
-        "README.md is stale: python -m causaliqa.report.readme"
+    assert text in [documents.readme(text, root) for root in sources], (
+        "README.md is stale: python -m causaliqa.report.documents"
     )
 
 
 def test_the_table_of_the_evaluation_page_is_that_of_the_evidence() -> None:
     text = (ROOT / "docs/evaluation.md").read_text()
-    table = readme.people_long(ROOT)
-    assert table.count("\n") == 1 + len(readme.LONG)
-    assert readme.evaluation(text, ROOT) == text, "docs/evaluation.md is stale: python -m causaliqa.report.readme"
+    table = documents.people_long(ROOT)
+    assert table.count("\n") == 1 + len(documents.LONG)
+    assert documents.evaluation(text, ROOT) == text, "docs/evaluation.md is stale: python -m causaliqa.report.documents"
 
 
 def test_every_linked_file_is_there() -> None:
