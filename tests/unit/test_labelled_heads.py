@@ -387,6 +387,9 @@ def test_every_setting_stands_on_the_same_splits():
              "subset": "real_exact", **head},
             {"setting": "label_free", "regressor": "norm", "budget": "none", "n_labels": 0.0, "median": 0.91,
              "subset": "all", **head},
+            # Nor a set of physics, which `single` leaves out.
+            {"setting": "supervised", "regressor": "svr", "budget": "all", "n_labels": 18.0, "median": 0.97,
+             "subset": "all", **head, "dataset": "ladder"},
         ]
     )  # fmt: skip
     found = beside(learnt, single)

@@ -62,7 +62,7 @@ def beside(table: pd.DataFrame, single: pd.DataFrame, test: str = "srcc") -> pd.
     ----------
     table : from :func:`summary`; few labels are represented by :data:`FEW`. All heads stand, none is chosen.
     single : value of each method on the test part of each split, over all images (``split_values`` of stage evaluate),
-        models without their seeds.
+        models without their seeds; its datasets are those of the result.
 
     Returns
     -------
@@ -73,6 +73,8 @@ def beside(table: pd.DataFrame, single: pd.DataFrame, test: str = "srcc") -> pd.
     heads = table[(table["test"] == test) & (table["subset"] == "all")]
     heads = heads[heads["setting"].isin(["few_label", "supervised"])]
     heads = heads[(heads["setting"] == "supervised") | (heads["budget"] == FEW)]
+    # Heads on a set whose scores are no people's have nothing beside them here.
+    heads = heads[heads["dataset"].isin(single["dataset"])]
     learnt = heads.rename(columns={"regressor": "method", "n_labels": "labels"})
     rows = []
     own = single[single["test"] == test]
